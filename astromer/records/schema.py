@@ -1,0 +1,301 @@
+"""The record: one light curve as one `tf.train.Example`, written and read here.
+
+The keys, their types and the layout on disk are known to this module alone. Writing
+does without TensorFlow, so that a converter process starts at once; the bytes are
+plain TFRecord files of plain Examples, which any TensorFlow reads.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+import google_crc32c
+import numpy as np
+
+from astromer.errors import RecordError
+from astromer.lightcurve import LightCurve
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "CLASS_NAME_KEY",
+    "LABEL_KEY",
+    "MAG_ERR_KEY",
+    "MAG_KEY",
+    "OBJECT_ID_KEY",
+    "PASSBAND_KEY",
+    "SCHEMA_VERSION",
+    "TIME_KEY",
+    "decode_example",
+    "encode_arrays",
+    "encode_light_curve",
+    "iterate_frames",
+    "write_frame",
+]
+
+SCHEMA_VERSION: Final = 1
+"""Raised whenever a reader of older records would misread newer ones."""
+
+OBJECT_ID_KEY: Final = "object_id"
+"""bytes: the object's name, UTF-8."""
+PASSBAND_KEY: Final = "passband"
+"""bytes: the filter's name, UTF-8."""
+LABEL_KEY: Final = "label"
+"""int64: class number, -1 where unknown; the manifest maps it to a name."""
+CLASS_NAME_KEY: Final = "class_name"
+"""bytes: class name, UTF-8, empty where unknown."""
+TIME_KEY: Final = "time"
+"""bytes: times [d], float64, little endian, ascending."""
+MAG_KEY: Final = "mag"
+"""bytes: magnitudes [mag], float32, little endian."""
+MAG_ERR_KEY: Final = "mag_err"
+"""bytes: uncertainties [mag], float32, little endian."""
+
+_VARINT_MORE = 0x80
+
+
+def encode_light_curve(light_curve: LightCurve) -> bytes:
+    """Serialize a light curve as a `tf.train.Example`.
+
+    Parameters
+    ----------
+    light_curve : LightCurve
+
+    Returns
+    -------
+    example : bytes
+        The same light curve always gives the same bytes.
+    """
+    return encode_arrays(
+        light_curve.time,
+        light_curve.mag,
+        light_curve.mag_err,
+        object_id=light_curve.object_id,
+        passband=light_curve.passband,
+        label=light_curve.label,
+        class_name=light_curve.class_name,
+    )
+
+
+def encode_arrays(
+    time: NDArray[np.float64],
+    mag: NDArray[np.float32],
+    mag_err: NDArray[np.float32],
+    *,
+    object_id: str,
+    passband: str,
+    label: int,
+    class_name: str | None,
+) -> bytes:
+    """Serialize checked arrays as a `tf.train.Example`; see `LightCurve`.
+
+    Values are written as bytes lists, not float lists: times keep float64, and a
+    batch is decoded without a loop.
+    """
+    return _tagged(
+        _FEATURES,
+        b"".join(
+            (
+                _bytes_entry(_CLASS_NAME, (class_name or "").encode()),
+                _int64_entry(_LABEL, label),
+                _bytes_entry(_MAG, mag.astype("<f4", copy=False).tobytes()),
+                _bytes_entry(_MAG_ERR, mag_err.astype("<f4", copy=False).tobytes()),
+                _bytes_entry(_OBJECT_ID, object_id.encode()),
+                _bytes_entry(_PASSBAND, passband.encode()),
+                _bytes_entry(_TIME, time.astype("<f8", copy=False).tobytes()),
+            )
+        ),
+    )
+
+
+def decode_example(serialized: bytes) -> LightCurve:
+    """Read one Example back; the inverse of `encode_light_curve`.
+
+    Parameters
+    ----------
+    serialized : bytes
+        An Example written by this module or by any protobuf library.
+
+    Returns
+    -------
+    light_curve : LightCurve
+
+    Raises
+    ------
+    RecordError
+        If the bytes are not an Example of this schema.
+    """
+    try:
+        values = dict(_entries(serialized))
+        return LightCurve(
+            np.frombuffer(values[TIME_KEY], "<f8"),
+            np.frombuffer(values[MAG_KEY], "<f4"),
+            np.frombuffer(values[MAG_ERR_KEY], "<f4"),
+            passband=values[PASSBAND_KEY].decode(),
+            object_id=values[OBJECT_ID_KEY].decode(),
+            label=values[LABEL_KEY],
+            class_name=values[CLASS_NAME_KEY].decode() or None,
+        )
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
+        raise RecordError(
+            "The record is not a light curve of this schema. Received: "
+            f"{len(serialized)} bytes ({type(error).__name__}: {error}). "
+            "Records of the released code are read by `read_released_records`."
+        ) from error
+
+
+def write_frame(stream: BinaryIO, record: bytes) -> int:
+    """Append one record to a TFRecord stream.
+
+    Parameters
+    ----------
+    stream : binary file object
+    record : bytes
+
+    Returns
+    -------
+    size : int
+        Bytes written: the record, its length and two checksums.
+    """
+    length = struct.pack("<Q", len(record))
+    frame = b"".join(
+        (length, _masked_crc(length), record, _masked_crc(record)),
+    )
+    stream.write(frame)
+    return len(frame)
+
+
+def iterate_frames(path: Path) -> Iterator[bytes]:
+    """Read the records of a TFRecord file, verifying every checksum.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Yields
+    ------
+    record : bytes
+
+    Raises
+    ------
+    RecordError
+        If a checksum is wrong or the file ends within a record; names the file
+        and the index of the record.
+    """
+    with open(path, "rb") as stream:
+        index = 0
+        while header := stream.read(12):
+            where = f"Received: path={path}, record {index}"
+            if len(header) < 12 or _masked_crc(header[:8]) != header[8:]:
+                raise RecordError(
+                    f"The length of a record is damaged. {where}. "
+                    "Convert the shard again."
+                )
+            (length,) = struct.unpack("<Q", header[:8])
+            record, checksum = stream.read(length), stream.read(4)
+            if len(record) < length or len(checksum) < 4:
+                raise RecordError(
+                    f"The file ends within a record. {where}. Convert the shard again."
+                )
+            if _masked_crc(record) != checksum:
+                raise RecordError(
+                    f"A record's checksum is wrong. {where}. Convert the shard again."
+                )
+            yield record
+            index += 1
+
+
+def _masked_crc(data: bytes) -> bytes:
+    """CRC32C as TFRecord stores it: rotated and offset, so a CRC of CRCs is safe."""
+    crc = google_crc32c.value(data)
+    masked = (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+    return struct.pack("<I", masked)
+
+
+def _varint(value: int) -> bytes:
+    value &= 0xFFFFFFFFFFFFFFFF
+    out = bytearray()
+    while value >= _VARINT_MORE:
+        out.append(value & 0x7F | _VARINT_MORE)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _tagged(tag: bytes, payload: bytes) -> bytes:
+    return tag + _varint(len(payload)) + payload
+
+
+# Protobuf tags: field number << 3 | wire type (2 = length delimited, 0 = varint).
+_FEATURES = b"\x0a"  # Example.features = 1
+_ENTRY = b"\x0a"  # Features.feature = 1, a map entry
+_KEY = b"\x0a"  # entry.key = 1
+_VALUE = b"\x12"  # entry.value = 2, a Feature
+_BYTES_LIST = b"\x0a"  # Feature.bytes_list = 1
+_INT64_LIST = b"\x1a"  # Feature.int64_list = 3
+_LIST_VALUE = b"\x0a"  # BytesList.value = 1, Int64List.value = 1 (packed)
+
+_CLASS_NAME = _tagged(_KEY, CLASS_NAME_KEY.encode())
+_LABEL = _tagged(_KEY, LABEL_KEY.encode())
+_MAG = _tagged(_KEY, MAG_KEY.encode())
+_MAG_ERR = _tagged(_KEY, MAG_ERR_KEY.encode())
+_OBJECT_ID = _tagged(_KEY, OBJECT_ID_KEY.encode())
+_PASSBAND = _tagged(_KEY, PASSBAND_KEY.encode())
+_TIME = _tagged(_KEY, TIME_KEY.encode())
+
+
+def _bytes_entry(key: bytes, value: bytes) -> bytes:
+    feature = _tagged(_BYTES_LIST, _tagged(_LIST_VALUE, value))
+    return _tagged(_ENTRY, key + _tagged(_VALUE, feature))
+
+
+def _int64_entry(key: bytes, value: int) -> bytes:
+    feature = _tagged(_INT64_LIST, _tagged(_LIST_VALUE, _varint(value)))
+    return _tagged(_ENTRY, key + _tagged(_VALUE, feature))
+
+
+def _read_varint(data: bytes, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < _VARINT_MORE:
+            return value, position
+        shift += 7
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
+    """Yield the field numbers and values of a protobuf message."""
+    position = 0
+    while position < len(data):
+        tag, position = _read_varint(data, position)
+        if tag & 7 == 0:
+            value, position = _read_varint(data, position)
+            yield tag >> 3, value
+            continue
+        if tag & 7 != 2:
+            raise ValueError(f"wire type {tag & 7}")
+        size, position = _read_varint(data, position)
+        if position + size > len(data):
+            raise ValueError("a field runs past the end")
+        yield tag >> 3, data[position : position + size]
+        position += size
+
+
+def _entries(serialized: bytes) -> Iterator[tuple[str, Any]]:
+    for _, features in _fields(serialized):
+        for _, entry in _fields(features):
+            pair = dict(_fields(entry))
+            kind, values = next(iter(_fields(pair[2])))
+            first = next(iter(_fields(values)))[1]
+            if kind == 3:
+                # A packed list arrives as bytes, an unpacked one as its number.
+                number = first if isinstance(first, int) else _read_varint(first, 0)[0]
+                yield pair[1].decode(), number - (1 << 64) * (number >> 63)
+            else:
+                yield pair[1].decode(), first

@@ -1,0 +1,96 @@
+"""The table between native files and light curves, and the flags on its rows.
+
+Every survey reader turns its format into this table and does nothing else: what is
+missing or bad is flagged by name, not dropped, so that whoever consumes the table
+can count it. Grouping, sorting and cleaning happen once, further down.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+__all__ = [
+    "FLAGS",
+    "OBSERVATION_SCHEMA",
+    "ObservationTable",
+    "ReadOptions",
+    "Survey",
+]
+
+OBSERVATION_SCHEMA: Final = pl.Schema(
+    {
+        "object_id": pl.String,
+        "passband": pl.String,
+        "time": pl.Float64,
+        "mag": pl.Float32,
+        "mag_err": pl.Float32,
+        "class_name": pl.String,
+        "line": pl.UInt32,
+        "flag": pl.String,
+    }
+)
+"""Columns of an observation table, one row per observation in source order.
+
+`object_id` and `passband` are never null. `time` [d], `mag` and `mag_err` [mag] are
+null where `flag` says so. `class_name` is null where unknown. `line` is the line of
+the source file, from 1 (the row number, from 1, in a Parquet file). `flag` is null
+for a good observation, else one of `FLAGS`.
+"""
+
+FLAGS: Final[Mapping[str, str]] = {
+    "missing_value": "time, magnitude or uncertainty is empty or a missing-value code",
+    "not_a_number": "text where a number is needed",
+    "not_finite": "NaN or infinity",
+    "upper_limit": "an upper limit, not a detection",
+    "negative_flux": "a negative flux, whose magnitude means nothing",
+    "bad_photometry": "the survey itself marks the measurement as bad",
+}
+"""Reasons for which a reader flags an observation, with their meaning."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ObservationTable:
+    """A part of one source file as a table.
+
+    A reader may yield several tables per file, so that a file larger than memory
+    can be read; an object's rows may then be spread over tables.
+    """
+
+    source: Path
+    """The file that the rows come from."""
+    frame: pl.DataFrame
+    """Rows with the columns `OBSERVATION_SCHEMA`."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ReadOptions:
+    """What a user may say about native files; readers ignore what does not apply."""
+
+    columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Names of columns by role (`time`, `mag`, `mag_err`, `object_id`, `passband`,
+    `class_name`, `path`) where the table reader cannot guess them."""
+    passband: str | None = None
+    """Passband of files that do not name one, e.g. OGLE's `.dat` (I by default)."""
+    rows_per_table: int = 2_000_000
+    """Most rows in one table; bounds the memory that reading takes."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Survey:
+    """One native format: how to recognize a file and how to read it."""
+
+    name: str
+    """Name on the command line, e.g. ``"macho"``."""
+    description: str
+    """One line for `--help`: the survey and the forms of its files."""
+    patterns: tuple[str, ...]
+    """Glob patterns of file names to look for in a folder, e.g. ``("*.mjd",)``."""
+    detect: Callable[[Path, bytes], bool]
+    """Whether a file is of this format, from its path and first 4 KiB (decompressed)."""
+    read: Callable[[Path, ReadOptions], Iterator[ObservationTable]]
+    """Read one file. Raises `SurveyError` naming file and, if known, line."""
