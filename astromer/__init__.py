@@ -1,0 +1,72 @@
+"""Astromer: a foundation model for light curves, from survey files to embeddings.
+
+The public names, each imported when it is first used: `import astromer` is instant and
+costs no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from astromer._version import __version__
+
+if TYPE_CHECKING:
+    from astromer.inference import Embeddings, Reconstructions
+    from astromer.lightcurve import LightCurve, light_curves_from_frame
+    from astromer.model import Astromer
+    from astromer.models import Encoder, EncoderConfig
+    from astromer.pipeline import MaskingConfig, load_dataset
+    from astromer.presets.registry import describe_preset, list_presets
+    from astromer.records import convert, read_records
+    from astromer.simulate import simulate_survey
+    from astromer.surveys import read_light_curves
+
+__all__ = [
+    "Astromer",
+    "Embeddings",
+    "Encoder",
+    "EncoderConfig",
+    "LightCurve",
+    "MaskingConfig",
+    "Reconstructions",
+    "__version__",
+    "convert",
+    "describe_preset",
+    "light_curves_from_frame",
+    "list_presets",
+    "load_dataset",
+    "read_light_curves",
+    "read_records",
+    "simulate_survey",
+]
+
+_HOMES = {
+    "Astromer": "astromer.model",
+    "Embeddings": "astromer.inference",
+    "Encoder": "astromer.models",
+    "EncoderConfig": "astromer.models",
+    "LightCurve": "astromer.lightcurve",
+    "MaskingConfig": "astromer.pipeline",
+    "Reconstructions": "astromer.inference",
+    "convert": "astromer.records",
+    "describe_preset": "astromer.presets.registry",
+    "light_curves_from_frame": "astromer.lightcurve",
+    "list_presets": "astromer.presets.registry",
+    "load_dataset": "astromer.pipeline",
+    "read_light_curves": "astromer.surveys",
+    "read_records": "astromer.records",
+    "simulate_survey": "astromer.simulate",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

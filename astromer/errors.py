@@ -69,7 +69,8 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     'Unknown survey. Received: survey="machoo". Did you mean "macho"? Known: atlas, macho.'
     """
     names = sorted(known)
-    close = difflib.get_close_matches(name.lower(), names, n=1)
-    hint = f' Did you mean "{close[0]}"?' if close else ""
+    by_lower = {known_name.lower(): known_name for known_name in names}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    hint = f' Did you mean "{by_lower[close[0]]}"?' if close else ""
     listed = ", ".join(names) if names else "none"
     return f'Unknown {kind}. Received: {kind}="{name}".{hint} Known: {listed}.'

@@ -7,6 +7,7 @@ further down may rely on sorted, finite, equally long arrays.
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,19 @@ class LightCurve:
     class_name: str | None = None
     """Class name, None where unknown."""
 
+    if TYPE_CHECKING:
+        # Anything array-like goes in; arrays of one type come out.
+        def __init__(
+            self,
+            time: ArrayLike,
+            mag: ArrayLike,
+            mag_err: ArrayLike,
+            passband: str = "",
+            object_id: str = "",
+            label: int = -1,
+            class_name: str | None = None,
+        ) -> None: ...
+
     def __post_init__(self) -> None:
         where = f'object_id="{self.object_id}"'
         arrays = {
@@ -118,7 +132,18 @@ class LightCurve:
             object.__setattr__(self, name, values)
         object.__setattr__(self, "object_id", str(self.object_id))
         object.__setattr__(self, "passband", str(self.passband))
-        object.__setattr__(self, "label", int(self.label))
+        try:
+            object.__setattr__(self, "label", operator.index(self.label))
+        except TypeError:
+            raise LightCurveError(
+                "`label` must be an integer, -1 where unknown. "
+                f"Received: label={self.label!r} for {where}."
+            ) from None
+        if self.class_name is not None:
+            # A frame says "unknown" by NaN, the one value unlike itself.
+            known = self.class_name == self.class_name
+            known_name = str(self.class_name) if known else None
+            object.__setattr__(self, "class_name", known_name)
 
     def __len__(self) -> int:
         return len(self.time)
@@ -137,6 +162,11 @@ class LightCurve:
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[type[LightCurve], tuple[Any, ...]]:
+        # Through the constructor: arrays come out of a pickle writable.
+        names = (field.name for field in dataclasses.fields(self))
+        return type(self), tuple(getattr(self, name) for name in names)
 
     def __repr__(self) -> str:
         kind = self.class_name if self.class_name is not None else "unlabeled"
@@ -253,8 +283,8 @@ class LightCurve:
         series : object
             A time series with ``time`` and magnitude columns.
         **attributes
-            `passband`, `object_id`, `label`, `class_name`; the object's name
-            is taken from ``series.meta`` if it is there.
+            `passband`, `object_id`, `label`, `class_name`; what is not given is
+            taken from ``series.meta`` if it is there.
 
         Returns
         -------
@@ -264,10 +294,14 @@ class LightCurve:
         Raises
         ------
         LightCurveError
-            If there is no magnitude column, or fluxes are not in magnitudes.
+            If there are no times or magnitudes, or fluxes are not in magnitudes.
         """
-        time = series["time"]
         names = _series_columns(series)
+        if "time" not in names:
+            raise LightCurveError(
+                f"A time series needs times. Received: columns={sorted(names)}."
+            )
+        time = series["time"]
         if "mag" in names:
             mag, mag_err = _series_values(series, "mag", "mag_err", names)
         else:
@@ -284,6 +318,9 @@ class LightCurve:
         meta = getattr(series, "meta", None) or {}
         name = meta.get("OBJECT") or meta.get("LABEL") or meta.get("object_id") or ""
         attributes.setdefault("object_id", str(name))
+        for key in ("passband", "label", "class_name"):
+            if key in meta:
+                attributes.setdefault(key, meta[key])
         return cls(days[keep], mag[keep], mag_err[keep], **attributes)
 
     def to_time_series(self) -> Any:
@@ -292,7 +329,8 @@ class LightCurve:
         Returns
         -------
         series : astropy.timeseries.TimeSeries
-            Columns ``time`` (format ``mjd``), ``mag`` and ``mag_err``.
+            Columns ``time`` (format ``mjd``), ``mag`` and ``mag_err``; the
+            attributes are in ``meta``, from where `from_time_series` takes them.
 
         Raises
         ------
@@ -310,7 +348,12 @@ class LightCurve:
         series = TimeSeries(time=Time(self.time, format="mjd"))
         series["mag"] = np.array(self.mag) * units.mag
         series["mag_err"] = np.array(self.mag_err) * units.mag
-        series.meta.update(OBJECT=self.object_id, passband=self.passband)
+        series.meta.update(
+            OBJECT=self.object_id,
+            passband=self.passband,
+            label=self.label,
+            class_name=self.class_name,
+        )
         return series
 
 
@@ -333,7 +376,8 @@ def light_curves_from_frame(frame: Any, **columns: str) -> list[LightCurve]:
     Raises
     ------
     LightCurveError
-        If a column is missing, the frame is empty, or values are not valid.
+        If a column or an object id is missing, the frame is empty, values are not
+        valid, or a light curve has two class names.
     """
     names = {key: columns.pop(key, key) for key in FRAME_COLUMNS}
     if columns:
@@ -356,36 +400,105 @@ def light_curves_from_frame(frame: Any, **columns: str) -> list[LightCurve]:
     def column(key: str) -> NDArray[Any] | None:
         return frame[names[key]].to_numpy() if names[key] in present else None
 
-    values = {key: np.asarray(column(key)) for key in needed}
-    groups: dict[tuple[str, str], list[int]] = {}
-    object_ids, passbands = column("object_id"), column("passband")
-    for row in range(len(frame)):
-        key = (
-            "" if object_ids is None else str(object_ids[row]),
-            "" if passbands is None else str(passbands[row]),
+    codes, owners = _curve_codes(column("object_id"), column("passband"), len(frame))
+    order = np.argsort(codes, kind="stable")
+    counts = np.bincount(codes)
+    ends = np.cumsum(counts)
+    class_names = _class_names(column("class_name"), order, ends - counts, owners)
+    time, mag, mag_err = (np.asarray(column(key))[order] for key in needed)
+    return [
+        LightCurve(
+            time[end - count : end],
+            mag[end - count : end],
+            mag_err[end - count : end],
+            object_id=object_id,
+            passband=passband,
+            class_name=class_name,
         )
-        groups.setdefault(key, []).append(row)
-    class_names = column("class_name")
-    curves = []
-    for (object_id, passband), rows in groups.items():
-        name = None if class_names is None else class_names[rows[0]]
-        known = isinstance(name, str) and name != ""
-        curves.append(
-            LightCurve(
-                values["time"][rows],
-                values["mag"][rows],
-                values["mag_err"][rows],
-                passband=passband,
-                object_id=object_id,
-                class_name=str(name) if known else None,
+        for (object_id, passband), class_name, count, end in zip(
+            owners, class_names, counts, ends, strict=True
+        )
+    ]
+
+
+def _factorize(values: NDArray[Any]) -> tuple[NDArray[np.int64], list[str]]:
+    """Return numbers by first appearance, -1 where missing, and names as text."""
+    import pandas as pd
+
+    codes, unique = pd.factorize(values)
+    return codes.astype(np.int64), [str(value) for value in unique]
+
+
+def _curve_codes(
+    object_ids: NDArray[Any] | None, passbands: NDArray[Any] | None, num_rows: int
+) -> tuple[NDArray[np.int64], list[tuple[str, str]]]:
+    """Return each row's light curve by number, and each number's (object, passband)."""
+    nothing = np.zeros(num_rows, dtype=np.int64)
+    objects, object_names = nothing, [""]
+    bands, band_names = nothing, [""]
+    if object_ids is not None:
+        objects, object_names = _factorize(object_ids)
+        if (objects < 0).any():
+            raise LightCurveError(
+                "Every observation needs an object. Received: no object_id in row "
+                f"{int(np.argmin(objects))}. Drop such rows first."
             )
+    if passbands is not None:
+        bands, band_names = _factorize(passbands)
+        # The code -1 of a missing passband counts from the end: the empty name.
+        band_names = [*band_names, ""]
+        bands = bands % len(band_names)
+    codes, keys = _factorize_codes(objects * len(band_names) + bands)
+    objects_of, bands_of = np.divmod(keys, len(band_names))
+    owners = [
+        (object_names[place], band_names[band])
+        for place, band in zip(objects_of, bands_of, strict=True)
+    ]
+    return codes, owners
+
+
+def _factorize_codes(
+    values: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    import pandas as pd
+
+    codes, unique = pd.factorize(values)
+    return codes.astype(np.int64), np.asarray(unique, dtype=np.int64)
+
+
+def _class_names(
+    values: NDArray[Any] | None,
+    order: NDArray[np.intp],
+    starts: NDArray[np.int64],
+    owners: list[tuple[str, str]],
+) -> list[str | None]:
+    """Return the one class name of each light curve, None where unknown."""
+    if values is None:
+        return [None] * len(owners)
+    codes, names = _factorize(values)
+    if "" in names:
+        codes[codes == names.index("")] = -1
+    codes = codes[order]
+    highest = np.maximum.reduceat(codes, starts)
+    lowest = np.minimum.reduceat(np.where(codes < 0, len(names), codes), starts)
+    mixed = (highest >= 0) & (highest != lowest)
+    if mixed.any():
+        place = int(np.argmax(mixed))
+        raise LightCurveError(
+            "A light curve has one class. Received: "
+            f'class_name="{names[lowest[place]]}" and "{names[highest[place]]}" '
+            f'for object_id="{owners[place][0]}".'
         )
-    return curves
+    return [None if code < 0 else names[code] for code in highest]
 
 
 def _as_column(values: ArrayLike, dtype: Any, name: str, where: str) -> NDArray[Any]:
     try:
-        array = np.array(values, dtype=dtype)
+        if isinstance(values, np.ma.MaskedArray):
+            values = np.ma.filled(values.astype(np.float64), np.nan)
+        # Too large for float32 becomes infinite, which is refused by name below.
+        with np.errstate(over="ignore"):
+            array = np.array(values, dtype=dtype)
     except (TypeError, ValueError) as error:
         raise LightCurveError(
             f"`{name}` must hold numbers. Received: {name} that is not numeric "
@@ -401,16 +514,17 @@ def _as_column(values: ArrayLike, dtype: Any, name: str, where: str) -> NDArray[
 
 def _plain(values: Any) -> NDArray[np.float64]:
     """Turn a quantity or masked column into floats, NaN where masked."""
-    values = getattr(values, "value", values)
-    if isinstance(values, np.ma.MaskedArray):
-        values = values.filled(np.nan)
-    return np.asarray(values, dtype=np.float64)
+    mask = getattr(values, "mask", None)
+    values = getattr(values, "unmasked", values)
+    array = np.array(getattr(values, "value", values), dtype=np.float64)
+    # A pandas Series has a method of that name.
+    if mask is not None and not callable(mask):
+        array[np.broadcast_to(mask, array.shape)] = np.nan
+    return array
 
 
 def _series_columns(series: Any) -> set[str]:
-    names: Iterable[str] = getattr(series, "colnames", None) or getattr(
-        series, "columns", ()
-    )
+    names: Iterable[str] = getattr(series, "colnames", None) or series.columns
     if isinstance(names, Mapping):
         names = names.keys()
     return {str(name) for name in names}

@@ -1,0 +1,274 @@
+"""Light curves to embeddings: one vector per light curve, window or observation."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from astromer import batch
+from astromer.errors import ConfigError, unknown_name
+from astromer.inference.runner import (
+    OBSERVATIONS_PER_CHUNK,
+    Apply,
+    compiled,
+    run_batches,
+)
+from astromer.inference.sources import Source, chunks, iterate_light_curves
+from astromer.inference.tables import write_table
+from astromer.lightcurve import LightCurve
+from astromer.models import Encoder, Reconstructor
+from astromer.models.layers import MaskedMean
+from astromer.pipeline import WindowArrays, tile_windows
+from astromer.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Embeddings", "Layer", "Per", "embed"]
+
+Per = Literal["object", "window", "observation"]
+Layer = int | Sequence[int] | Literal["all"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class Embeddings:
+    """Embeddings and what each stands for, in input order.
+
+    ``numpy.asarray(embeddings)`` is the array of vectors.
+    """
+
+    object_id: NDArray[np.str_]
+    """(n,): object names."""
+    passband: NDArray[np.str_]
+    """(n,): filter names."""
+    label: NDArray[np.int64]
+    """(n,): class numbers, -1 where unknown."""
+    class_name: NDArray[np.str_]
+    """(n,): class names, empty where unknown."""
+    n_observations: NDArray[np.int64]
+    """(n,): observations behind each embedding."""
+    time: NDArray[np.float64]
+    """(n,): mean time of these observations [d]."""
+    embedding: NDArray[np.float32]
+    """(n, dim): the vectors, dimensionless."""
+
+    def __len__(self) -> int:
+        return len(self.embedding)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.embedding, dtype=dtype, copy=copy)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a frame with one row per embedding, the vector in one column."""
+        import pandas as pd
+
+        columns = {field.name: getattr(self, field.name) for field in _fields()}
+        columns["embedding"] = list(self.embedding)
+        return pd.DataFrame(columns)
+
+    def write(self, path: str | Path) -> Path:
+        """Write a file; see `astromer.inference.tables.write_table`.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+            Ends in ``.parquet`` (`embedding` as a fixed-size list of float32),
+            ``.csv`` (a column per channel) or ``.npz`` (an array per column).
+
+        Returns
+        -------
+        path : pathlib.Path
+
+        Raises
+        ------
+        ConfigError
+            If the suffix is another one.
+        """
+        return write_table(
+            path, {field.name: getattr(self, field.name) for field in _fields()}
+        )
+
+
+def embed(
+    model: Reconstructor | Encoder,
+    source: Source,
+    *,
+    per: Per = "object",
+    layer: Layer = -1,
+    batch_size: int = 64,
+    survey: str | None = None,
+    passband: str | None = None,
+    progress: Progress | None = None,
+) -> Embeddings:
+    """Embed light curves, in input order.
+
+    A light curve longer than a window gives several; ``per="object"`` averages them,
+    each weighted by its number of observations, so that every observation counts once.
+
+    Parameters
+    ----------
+    model : Reconstructor or Encoder
+    source : light curves, frame, or paths
+        A `LightCurve` or several; a pandas or polars long frame; a folder of records;
+        survey files or folders.
+    per : {"object", "window", "observation"}
+        What one embedding stands for; an object in two passbands gives two.
+    layer : int, sequence of int, or "all"
+        0 is the input embedding, 1 the first block, -1 the last; several are
+        concatenated.
+    batch_size : int
+        Windows per batch.
+    survey, passband : str, optional
+        Format of survey files, where it is not recognized; passband to take.
+    progress : callable, optional
+        Called as ``progress(stage, done, total, unit)``.
+
+    Returns
+    -------
+    embeddings : Embeddings
+        ``(n, hidden_dim)`` values, or as many times more as there are layers.
+
+    Raises
+    ------
+    ConfigError
+        If an option is not valid or the source holds no light curves.
+    """
+    if per not in get_args(Per):
+        raise ConfigError(unknown_name("per", per, get_args(Per)))
+    if batch_size < 1:
+        raise ConfigError(
+            f"`batch_size` must be positive. Received: batch_size={batch_size}."
+        )
+    encoder = model.encoder if isinstance(model, Reconstructor) else model
+    pooled = per != "observation"
+    chosen = _chosen_layers(encoder, layer)
+    apply = compiled(
+        encoder, (chosen, pooled), lambda: _network(encoder, chosen, pooled=pooled)
+    )
+    light_curves, number = iterate_light_curves(
+        source, survey=survey, passband=passband
+    )
+    parts: list[Embeddings] = []
+    done = 0
+    for group in chunks(light_curves, OBSERVATIONS_PER_CHUNK):
+        windows = tile_windows(
+            group, encoder.config.window_size, encoder.config.normalization
+        )
+        values = _run(apply, windows, batch_size, pooled=pooled)
+        parts.append(_collect(group, windows, values, per))
+        done += len(group)
+        if progress is not None:
+            progress("embed", done, number, "light curves")
+    return Embeddings(
+        *(
+            np.concatenate([getattr(part, field.name) for part in parts])
+            for field in _fields()
+        )
+    )
+
+
+def _fields() -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(Embeddings)
+
+
+def _chosen_layers(encoder: Encoder, layer: Layer) -> tuple[int, ...]:
+    number = len(encoder.layer_sequences)
+    if isinstance(layer, str):
+        if layer != "all":
+            raise ConfigError(
+                f'`layer` must be a number, several, or "all". Received: "{layer}".'
+            )
+        return tuple(range(number))
+    chosen = (layer,) if isinstance(layer, int) else tuple(layer)
+    if not chosen:
+        raise ConfigError("`layer` must name at least one. Received: layer=[].")
+    for index in chosen:
+        if not -number <= index < number:
+            raise ConfigError(
+                f"`layer` must lie between {-number} and {number - 1}: "
+                "0 is the input embedding, 1 the first block. "
+                f"Received: layer={index}."
+            )
+    return tuple(index % number for index in chosen)
+
+
+def _network(encoder: Encoder, layers: tuple[int, ...], *, pooled: bool) -> keras.Model:
+    """Return a model of these layers' outputs, averaged over observations or not."""
+    outputs = [encoder.layer_sequences[index] for index in layers]
+    if pooled:
+        pool = MaskedMean(name="masked_mean", dtype="float32")
+        outputs = [pool(output, encoder.input[batch.VALID]) for output in outputs]
+    output = outputs[0] if len(outputs) == 1 else keras.ops.concatenate(outputs, -1)
+    return keras.Model(encoder.input, output)
+
+
+def _run(
+    apply: Apply, windows: WindowArrays, batch_size: int, *, pooled: bool
+) -> NDArray[np.float32]:
+    """Return (num_windows, dim) if pooled, else (num_observations, dim)."""
+    inputs = {
+        batch.TIME: windows.time,
+        batch.MAG: windows.mag,
+        batch.VALID: windows.valid,
+        batch.HIDDEN: np.zeros_like(windows.valid),
+    }
+    rows_out = len(windows) if pooled else int(windows.size.sum())
+    values = np.empty((0, 0), dtype=np.float32)
+    first = np.cumsum(windows.size) - windows.size
+
+    def receive(rows: NDArray[np.int64], outputs: NDArray[np.float32]) -> None:
+        nonlocal values
+        if not len(values):
+            values = np.empty((rows_out, outputs.shape[-1]), dtype=np.float32)
+        if pooled:
+            values[rows] = outputs
+            return
+        for row, output in zip(rows, outputs, strict=True):
+            size = windows.size[row]
+            values[first[row] : first[row] + size] = output[:size]
+
+    run_batches(apply, inputs, windows.size, batch_size, receive)
+    return values
+
+
+def _collect(
+    group: list[LightCurve],
+    windows: WindowArrays,
+    values: NDArray[np.float32],
+    per: Per,
+) -> Embeddings:
+    length = np.array([len(curve) for curve in group], dtype=np.int64)
+    times = [curve.time for curve in group]
+    if per == "observation":
+        owner = np.repeat(np.arange(len(group)), length)
+        count, time = np.ones(len(owner), dtype=np.int64), np.concatenate(times)
+    elif per == "window":
+        owner, count = windows.curve, windows.size
+        bounds = np.cumsum(windows.size) - windows.size
+        time = np.add.reduceat(np.concatenate(times), bounds) / count
+    else:
+        owner, count = np.arange(len(group)), length
+        time = np.array([values.mean() for values in times])
+        bounds = np.searchsorted(windows.curve, owner)
+        weighted = values.astype(np.float64) * windows.size[:, None]
+        sums = np.add.reduceat(weighted, bounds, axis=0)
+        values = (sums / length[:, None]).astype(np.float32)
+
+    def repeat(items: list[Any]) -> NDArray[Any]:
+        return np.array(items)[owner]
+
+    return Embeddings(
+        object_id=repeat([curve.object_id for curve in group]),
+        passband=repeat([curve.passband for curve in group]),
+        label=repeat([curve.label for curve in group]),
+        class_name=repeat([curve.class_name or "" for curve in group]),
+        n_observations=count,
+        time=time,
+        embedding=values,
+    )

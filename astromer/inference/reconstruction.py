@@ -1,0 +1,213 @@
+"""Light curves to reconstructed magnitudes, each predicted from the others."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astromer import batch
+from astromer.errors import ConfigError
+from astromer.inference.runner import (
+    OBSERVATIONS_PER_CHUNK,
+    Apply,
+    compiled,
+    run_batches,
+)
+from astromer.inference.sources import Source, chunks, iterate_light_curves
+from astromer.inference.tables import write_table
+from astromer.lightcurve import LightCurve
+from astromer.models import Reconstructor
+from astromer.pipeline import WindowArrays, tile_windows
+from astromer.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Reconstructions", "reconstruct"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class Reconstructions:
+    """Observations and what the model gives for each, in input order."""
+
+    object_id: NDArray[np.str_]
+    """(n,): object names."""
+    passband: NDArray[np.str_]
+    """(n,): filter names."""
+    time: NDArray[np.float64]
+    """(n,): times as given [d]."""
+    mag: NDArray[np.float32]
+    """(n,): observed magnitudes [mag]."""
+    mag_err: NDArray[np.float32]
+    """(n,): their uncertainties [mag]."""
+    reconstruction: NDArray[np.float32]
+    """(n,): magnitudes that the model gives [mag]."""
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @property
+    def rmse(self) -> float:
+        """Root mean square difference from the observed magnitudes [mag]."""
+        residual = self.reconstruction.astype(np.float64) - self.mag
+        return float(np.sqrt(np.mean(residual**2)))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a long frame with one row per observation."""
+        import pandas as pd
+
+        return pd.DataFrame(self._columns())
+
+    def write(self, path: str | Path) -> Path:
+        """Write a file; see `astromer.inference.tables.write_table`.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+            Ends in ``.parquet``, ``.csv`` or ``.npz``.
+
+        Returns
+        -------
+        path : pathlib.Path
+
+        Raises
+        ------
+        ConfigError
+            If the suffix is another one.
+        """
+        return write_table(path, self._columns())
+
+    def _columns(self) -> dict[str, NDArray[Any]]:
+        fields = dataclasses.fields(self)
+        return {field.name: getattr(self, field.name) for field in fields}
+
+
+def reconstruct(
+    model: Reconstructor,
+    source: Source,
+    *,
+    num_folds: int = 2,
+    seed: int = 0,
+    batch_size: int = 64,
+    survey: str | None = None,
+    passband: str | None = None,
+    progress: Progress | None = None,
+) -> Reconstructions:
+    """Predict each magnitude of a light curve from the others in its window.
+
+    The observations of a window are dealt out to folds at random; each fold is hidden
+    once and predicted from the rest, whose mean magnitude is what is subtracted. With
+    ``num_folds=0`` nothing is hidden, as in Sect. 5.2: the model then sees what it is
+    asked for, and a small error proves little.
+
+    Parameters
+    ----------
+    model : Reconstructor
+    source : light curves, frame, or paths
+        See `embed`.
+    num_folds : int
+        2 hides half of a window at a time, about as in training; 0 hides nothing.
+    seed : int
+        Seed of which observation is hidden when.
+    batch_size : int
+        Windows per batch.
+    survey, passband : str, optional
+        Format of survey files, where it is not recognized; passband to take.
+    progress : callable, optional
+        Called as ``progress(stage, done, total, unit)``.
+
+    Returns
+    -------
+    reconstructions : Reconstructions
+
+    Raises
+    ------
+    ConfigError
+        If an option is not valid or the source holds no light curves.
+    """
+    if num_folds < 0 or num_folds == 1:
+        raise ConfigError(
+            "`num_folds` must be 0, or at least 2 so that something stays visible. "
+            f"Received: num_folds={num_folds}."
+        )
+    if batch_size < 1:
+        raise ConfigError(
+            f"`batch_size` must be positive. Received: batch_size={batch_size}."
+        )
+    light_curves, number = iterate_light_curves(
+        source, survey=survey, passband=passband
+    )
+    apply = compiled(model, "reconstruct", lambda: model)
+    groups, predictions = [], []
+    done = 0
+    for group in chunks(light_curves, OBSERVATIONS_PER_CHUNK):
+        windows = tile_windows(
+            group, model.config.window_size, model.config.normalization
+        )
+        rng = np.random.default_rng([seed, done])
+        predictions.append(_predict(apply, windows, num_folds, batch_size, rng))
+        groups.append(group)
+        done += len(group)
+        if progress is not None:
+            progress("reconstruct", done, number, "light curves")
+    curves = [curve for group in groups for curve in group]
+    return _collect(curves, np.concatenate(predictions))
+
+
+def _predict(
+    apply: Apply,
+    windows: WindowArrays,
+    num_folds: int,
+    batch_size: int,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Return predicted magnitudes of all observations in order [mag]."""
+    valid = windows.valid
+    predicted = np.zeros(valid.shape)
+    draw = np.where(valid, rng.uniform(size=valid.shape), 2.0)
+    rank = np.argsort(np.argsort(draw, axis=1), axis=1)
+    for fold in range(max(num_folds, 1)):
+        asked = valid & (rank % num_folds == fold) if num_folds else valid
+        hidden = asked if num_folds else np.zeros_like(valid)
+        visible = valid & ~hidden
+        # The mean of what is visible: the mean of all would tell of the hidden.
+        count = np.maximum(visible.sum(axis=1, keepdims=True), 1)
+        shift = (windows.mag * visible).sum(axis=1, keepdims=True) / count
+        inputs = {
+            batch.TIME: windows.time,
+            batch.MAG: np.where(visible, windows.mag - shift, 0).astype(np.float32),
+            batch.VALID: valid,
+            batch.HIDDEN: hidden,
+        }
+
+        def receive(
+            rows: NDArray[np.int64],
+            outputs: NDArray[np.float32],
+            asked: NDArray[np.bool_] = asked,
+            shift: NDArray[np.float64] = shift,
+        ) -> None:
+            width = outputs.shape[1]
+            here = asked[rows, :width]
+            shifted = outputs + shift[rows]
+            predicted[rows, :width] = np.where(here, shifted, predicted[rows, :width])
+
+        run_batches(apply, inputs, windows.size, batch_size, receive)
+    return (predicted + windows.mean_mag[:, None])[valid]
+
+
+def _collect(
+    curves: list[LightCurve], predicted: NDArray[np.float64]
+) -> Reconstructions:
+    owner = np.repeat(np.arange(len(curves)), [len(curve) for curve in curves])
+    return Reconstructions(
+        object_id=np.array([curve.object_id for curve in curves])[owner],
+        passband=np.array([curve.passband for curve in curves])[owner],
+        time=np.concatenate([curve.time for curve in curves]),
+        mag=np.concatenate([curve.mag for curve in curves]),
+        mag_err=np.concatenate([curve.mag_err for curve in curves]),
+        reconstruction=predicted.astype(np.float32),
+    )

@@ -1,0 +1,139 @@
+"""Run a model over windows of any length, in few shapes and without waste.
+
+Windows of many light curves share batches. They are sorted by size, so that a batch is
+only as wide as its longest window; results come back in the order given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any, Final
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "OBSERVATIONS_PER_CHUNK",
+    "Apply",
+    "batches_by_size",
+    "compiled",
+    "run_batches",
+]
+
+Apply = Callable[[dict[str, NDArray[Any]]], NDArray[np.float32]]
+"""A compiled model: a batch of arrays in, its output as an array out."""
+
+OBSERVATIONS_PER_CHUNK: Final = 400_000
+"""Observations held at once; bounds memory and is enough to sort windows among."""
+
+_WIDTH_STEP = 25
+
+
+def batches_by_size(
+    size: NDArray[np.int64], batch_size: int, window_size: int
+) -> Iterator[tuple[NDArray[np.int64], int]]:
+    """Plan batches of windows that are alike in size.
+
+    Parameters
+    ----------
+    size : numpy.ndarray, shape (num_windows,)
+        Real observations per window.
+    batch_size : int
+        Most windows in a batch.
+    window_size : int
+        Most observations in a window.
+
+    Yields
+    ------
+    rows : numpy.ndarray, shape (at most batch_size,)
+        Windows of the batch.
+    width : int
+        Positions that hold all their observations; one of a few values, so that few
+        graphs are compiled.
+    """
+    order = np.argsort(size, kind="stable")
+    for first in range(0, len(order), batch_size):
+        rows = order[first : first + batch_size]
+        longest = int(size[rows[-1]])
+        width = min(-(-longest // _WIDTH_STEP) * _WIDTH_STEP, window_size)
+        yield rows, width
+
+
+def compiled(
+    owner: keras.Model, key: Hashable, build: Callable[[], keras.Model]
+) -> Apply:
+    """Return a model as a function of arrays, compiled once and kept with its owner.
+
+    On TensorFlow one graph serves every batch and window size.
+
+    Parameters
+    ----------
+    owner : keras.Model
+        Model whose weights are used; keeps the function as long as it lives.
+    key : hashable
+        What tells this function from others of the same owner.
+    build : callable
+        Makes the model; called the first time only.
+
+    Returns
+    -------
+    apply : callable
+    """
+    # Past Keras's attribute tracking: a function is no part of the model's state.
+    functions = vars(owner).setdefault("_inference_functions", {})
+    if key not in functions:
+        functions[key] = _compile(build())
+    function: Apply = functions[key]
+    return function
+
+
+def _compile(model: keras.Model) -> Apply:
+    if keras.backend.backend() != "tensorflow":
+        return lambda batch: np.asarray(model.predict_on_batch(batch))
+    import tensorflow as tf
+
+    signature = {
+        name: tf.TensorSpec((None, None), tensor.dtype, name=name)
+        for name, tensor in model.input.items()
+    }
+    graph = tf.function(
+        lambda batch: model(batch, training=False), input_signature=[signature]
+    )
+    return lambda batch: graph(batch).numpy()
+
+
+def run_batches(
+    apply: Apply,
+    inputs: dict[str, NDArray[Any]],
+    size: NDArray[np.int64],
+    batch_size: int,
+    receive: Callable[[NDArray[np.int64], NDArray[np.float32]], None],
+) -> None:
+    """Apply a model to all windows and hand the results over, batch by batch.
+
+    Parameters
+    ----------
+    apply : callable
+        From `compiled`; takes a dictionary like `inputs`, of any batch and window size.
+    inputs : dict of numpy.ndarray, shape (num_windows, window_size)
+    size : numpy.ndarray, shape (num_windows,)
+        Real observations per window.
+    batch_size : int
+        Most windows in a batch.
+    receive : callable
+        ``receive(rows, outputs)`` with the windows of a batch and the model's output
+        for them, as numpy arrays.
+    """
+    window_size = next(iter(inputs.values())).shape[1]
+    for rows, width in batches_by_size(size, batch_size, window_size):
+        batch = {name: values[rows, :width] for name, values in inputs.items()}
+        # Filled up with padding to a power of two: a last batch of every possible
+        # size would compile a graph for each.
+        missing = min(batch_size, 1 << (len(rows) - 1).bit_length()) - len(rows)
+        if missing > 0:
+            batch = {
+                name: np.concatenate([v, np.zeros((missing, width), v.dtype)])
+                for name, v in batch.items()
+            }
+        receive(rows, apply(batch)[: len(rows)])

@@ -1,0 +1,129 @@
+"""Whatever holds light curves, as a stream of them in input order."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from astromer.errors import ConfigError
+from astromer.lightcurve import LightCurve, light_curves_from_frame
+from astromer.records import MANIFEST_NAME, read_records
+from astromer.surveys import read_light_curves
+
+__all__ = ["Source", "chunks", "iterate_light_curves"]
+
+Source = LightCurve | Iterable[Any] | str | Path | Any
+"""A light curve, several, a long frame, a folder of records, or survey files."""
+
+
+def iterate_light_curves(
+    source: Source, *, survey: str | None = None, passband: str | None = None
+) -> tuple[Iterator[LightCurve], int | None]:
+    """Open a source of light curves.
+
+    Parameters
+    ----------
+    source : light curves, frame, or paths
+        A `LightCurve` or several; a pandas or polars long frame; a folder of records;
+        survey files or folders.
+    survey : str, optional
+        Format of survey files; recognized if not given.
+    passband : str, optional
+        Take only light curves in this passband.
+
+    Returns
+    -------
+    light_curves : iterator of LightCurve
+        In input order.
+    number : int or None
+        How many there are, where that is known beforehand.
+
+    Raises
+    ------
+    ConfigError
+        If the source holds something else, or nothing.
+    """
+    curves: Iterator[LightCurve]
+    number = None
+    if isinstance(source, str | Path):
+        source = [source]
+    if isinstance(source, LightCurve):
+        curves, number = iter([source]), 1
+    elif hasattr(source, "columns"):
+        held = light_curves_from_frame(source)
+        curves, number = iter(held), len(held)
+    else:
+        items = list(source) if not isinstance(source, Iterator) else source
+        curves, number = _open_items(items, survey)
+    if passband is not None:
+        curves, number = (c for c in curves if c.passband == passband), None
+    first = next(curves, None)
+    if first is None:
+        only = f' with passband="{passband}"' if passband is not None else ""
+        raise ConfigError(
+            f"The source holds no light curves. Received: none{only}. "
+            "Check the input and the passband's name."
+        )
+    return itertools.chain([first], curves), number
+
+
+def chunks(
+    light_curves: Iterator[LightCurve], num_observations: int
+) -> Iterator[list[LightCurve]]:
+    """Group a stream so that each group holds about so many observations.
+
+    Parameters
+    ----------
+    light_curves : iterator of LightCurve
+    num_observations : int
+        A group ends once it holds at least so many.
+
+    Yields
+    ------
+    group : list of LightCurve
+        Never empty.
+    """
+    group: list[LightCurve] = []
+    held = 0
+    for curve in light_curves:
+        group.append(curve)
+        held += len(curve)
+        if held >= num_observations:
+            yield group
+            group, held = [], 0
+    if group:
+        yield group
+
+
+def _open_items(
+    items: list[Any] | Iterator[Any], survey: str | None
+) -> tuple[Iterator[LightCurve], int | None]:
+    if isinstance(items, Iterator):
+        return map(_check, items), None
+    paths = [Path(item) for item in items if isinstance(item, str | Path)]
+    if len(paths) != len(items):
+        return map(_check, items), len(items)
+    if not paths:
+        return iter(()), 0
+    records = [p for p in paths if (p / MANIFEST_NAME).is_file()]
+    if survey is None and records:
+        rest = [str(p) for p in paths if p not in records]
+        if rest:
+            raise ConfigError(
+                "Records and survey files cannot be mixed. Received: "
+                f"records={records[0]}, survey file={rest[0]}. Give them in turn."
+            )
+        return itertools.chain.from_iterable(read_records(p) for p in records), None
+    return read_light_curves(paths, survey), None
+
+
+def _check(item: Any) -> LightCurve:
+    if not isinstance(item, LightCurve):
+        raise ConfigError(
+            "A source must hold light curves or paths. "
+            f"Received: an item of type {type(item).__name__}. "
+            "Build light curves with `LightCurve.from_array`."
+        )
+    return item

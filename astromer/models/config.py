@@ -1,0 +1,217 @@
+"""The options of an encoder: everything that shapes its numbers, checked once."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, Self, get_args, Literal
+
+from astromer.errors import ConfigError, unknown_name
+
+__all__ = [
+    "AttentionMask",
+    "EncoderConfig",
+    "HiddenMagnitude",
+    "Normalization",
+    "Residual",
+    "TimeEncodingName",
+]
+
+TimeEncodingName = Literal["sinusoidal", "log_period"]
+Residual = Literal["none", "dense", "identity"]
+HiddenMagnitude = Literal["token", "zero", "leak"]
+AttentionMask = Literal["exclude", "released_astromer1"]
+Normalization = Literal["window", "light_curve"]
+
+_CHOICES: dict[str, Any] = {
+    "time_encoding": TimeEncodingName,
+    "residual": Residual,
+    "hidden_magnitude": HiddenMagnitude,
+    "attention_mask": AttentionMask,
+    "normalization": Normalization,
+}
+
+_VARIANTS: dict[str, dict[str, Any]] = {
+    # Sect. 2.4. The released weights have no token; ours hides magnitudes all the same.
+    "astromer1": {
+        "num_layers": 2,
+        "intermediate_dim": 128,
+        "residual": "none",
+        "hidden_magnitude": "zero",
+    },
+    # Sect. 3.2 as released: wider feed-forward network and learned residuals.
+    "astromer2": {
+        "num_layers": 6,
+        "intermediate_dim": 512,
+        "residual": "dense",
+        "hidden_magnitude": "token",
+    },
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class EncoderConfig:
+    """Options of an `Encoder`; the defaults are those of ``astromer2``.
+
+    Source: Donoso-Oliva et al. (2026), Sects. 2.2-2.4 and 3.1-3.2, as settled where
+    the paper and the released code differ.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range or two options exclude each other.
+
+    Examples
+    --------
+    >>> EncoderConfig.from_name("astromer1").num_layers
+    2
+    """
+
+    num_layers: int = 6
+    """Attention blocks (M in the paper)."""
+    num_heads: int = 4
+    """Attention heads per block (H)."""
+    head_dim: int = 64
+    """Channels per head (d_k); logits are scaled by its square root."""
+    hidden_dim: int = 256
+    """Channels of every block's output and of the embedding."""
+    embedding_dim: int | None = None
+    """Channels of the input embedding (d_pe); None means `hidden_dim`."""
+    intermediate_dim: int = 512
+    """Units of the feed-forward network's tanh layer."""
+    residual: Residual = "dense"
+    """Path around attention and feed-forward network: none (Astromer 1), a learned
+    dense layer (Astromer 2 as released), or the identity."""
+    dropout: float = 0.1
+    """Share of values dropped in training after the input embedding, the attention
+    output and the feed-forward network."""
+    time_encoding: TimeEncodingName = "sinusoidal"
+    """`sinusoidal` (Eqs. 1-2; shortest period 6.28 d) or `log_period`: sine and cosine
+    at frequencies spaced evenly in log period."""
+    time_base: float = 10_000.0
+    """Base of the sinusoidal frequencies: 10000 as released, 1000 in Eq. 2."""
+    shortest_period: float = 0.02
+    """Shortest period of `log_period` [d]."""
+    longest_period: float = 2_000.0
+    """Longest period of `log_period` [d]."""
+    hidden_magnitude: HiddenMagnitude = "token"
+    """What stands for a hidden magnitude: a trainable scalar that starts at zero
+    (Sect. 3.1), zero, or - only to repeat the released weights' results - the
+    magnitude itself, which leaks the answer."""
+    attention_mask: AttentionMask = "exclude"
+    """`exclude` gives hidden and padded keys no attention (Eq. 3);
+    `released_astromer1` adds 1 to their logits as the released code does."""
+    window_size: int = 200
+    """Observations per window (L)."""
+    normalization: Normalization = "window"
+    """Means subtracted from time and magnitude: of each window, as released, or of the
+    whole light curve, as in Sect. 2.1."""
+
+    def __post_init__(self) -> None:
+        for name in (
+            "num_layers",
+            "num_heads",
+            "head_dim",
+            "hidden_dim",
+            "intermediate_dim",
+            "window_size",
+        ):
+            _check_positive_integer(name, getattr(self, name))
+        if self.embedding_dim is not None:
+            _check_positive_integer("embedding_dim", self.embedding_dim)
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in get_args(choices):
+                raise ConfigError(
+                    unknown_name(name, str(getattr(self, name)), get_args(choices))
+                )
+        if not 0.0 <= self.dropout < 1.0:
+            raise ConfigError(
+                "`dropout` must be at least 0 and below 1. "
+                f"Received: dropout={self.dropout}."
+            )
+        if not (math.isfinite(self.time_base) and self.time_base > 1.0):
+            raise ConfigError(
+                f"`time_base` must exceed 1. Received: time_base={self.time_base}."
+            )
+        if not 0.0 < self.shortest_period < self.longest_period < math.inf:
+            raise ConfigError(
+                "Periods must be positive and ascending. Received: "
+                f"shortest_period={self.shortest_period}, "
+                f"longest_period={self.longest_period}."
+            )
+        if self.input_dim % 2:
+            raise ConfigError(
+                "The input embedding needs an even number of channels, a sine and a "
+                f"cosine each. Received: embedding_dim={self.input_dim}."
+            )
+        if self.residual == "identity" and self.input_dim != self.hidden_dim:
+            raise ConfigError(
+                'residual="identity" needs as many input as hidden channels. Received: '
+                f"embedding_dim={self.input_dim}, hidden_dim={self.hidden_dim}. "
+                'Use residual="dense" or equal sizes.'
+            )
+
+    @property
+    def input_dim(self) -> int:
+        """Channels of the input embedding, `embedding_dim` or else `hidden_dim`."""
+        return self.hidden_dim if self.embedding_dim is None else self.embedding_dim
+
+    @classmethod
+    def from_name(cls, name: str, **overrides: Any) -> Self:
+        """Return the options of a published architecture.
+
+        Parameters
+        ----------
+        name : {"astromer1", "astromer2"}
+            Architecture.
+        **overrides
+            Options to change, by field name.
+
+        Returns
+        -------
+        config : EncoderConfig
+
+        Raises
+        ------
+        ConfigError
+            If the name or an option does not exist.
+        """
+        if name not in _VARIANTS:
+            raise ConfigError(unknown_name("config", name, _VARIANTS))
+        return cls.from_dict({**_VARIANTS[name], **overrides})
+
+    @classmethod
+    def from_dict(cls, options: Mapping[str, Any]) -> Self:
+        """Build from a mapping such as a preset's JSON.
+
+        Parameters
+        ----------
+        options : mapping
+            Values by field name; missing ones take their defaults.
+
+        Returns
+        -------
+        config : EncoderConfig
+
+        Raises
+        ------
+        ConfigError
+            If an option does not exist or a value is not valid.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        for name in options:
+            if name not in known:
+                raise ConfigError(unknown_name("option", name, known))
+        return cls(**options)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all options as JSON-ready values; the inverse of `from_dict`."""
+        return dataclasses.asdict(self)
+
+
+def _check_positive_integer(name: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ConfigError(
+            f"`{name}` must be a positive integer. Received: {name}={value!r}."
+        )

@@ -1,0 +1,152 @@
+"""The encoder: a window of observations in, one vector per observation out."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import keras
+
+from astromer import batch
+from astromer.models import layers
+from astromer.models.config import EncoderConfig
+
+__all__ = ["Encoder", "window_inputs"]
+
+
+def window_inputs() -> dict[str, Any]:
+    """Return the symbolic inputs of every model, by the names in `astromer.batch`.
+
+    Returns
+    -------
+    inputs : dict of keras.KerasTensor
+        Each of shape ``(batch, window_size)``; the window size is left open, so that
+        short windows need not be padded to the full one.
+    """
+    dtypes = {batch.VALID: "bool", batch.HIDDEN: "bool"}
+    return {
+        name: keras.Input((None,), dtype=dtypes.get(name, "float32"), name=name)
+        for name in batch.INPUTS
+    }
+
+
+@keras.saving.register_keras_serializable("astromer")
+class Encoder(keras.Model):
+    """Attention blocks over the observations of a window (Sects. 2.2-2.4, 3.1-3.2).
+
+    Call arguments: a dictionary with ``time`` [d] and ``mag`` [mag] relative to their
+    means, ``valid`` and ``hidden``, each of shape ``(batch, window_size)``. Returns the
+    last block's output, shape ``(batch, window_size, hidden_dim)``. Padding never
+    changes the result at valid positions, and no output depends on a hidden magnitude.
+
+    Parameters
+    ----------
+    config : EncoderConfig, optional
+        Options; the defaults are those of ``astromer2``.
+    seed : int, optional
+        Seed of initial weights and dropout; None draws anew.
+    """
+
+    def __init__(
+        self,
+        config: EncoderConfig | None = None,
+        *,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        config = EncoderConfig() if config is None else config
+        policy = kwargs.pop("dtype", None)
+        seeds = layers._spawn_seeds(seed, config.num_layers + 2)
+
+        # === Layers ===
+        encode_time = _time_encoding(config)
+        visible_mag = layers.VisibleMagnitude(
+            config.hidden_magnitude, name="visible_magnitude", dtype="float32"
+        )
+        embed_mag = keras.layers.Dense(
+            config.input_dim,
+            kernel_initializer=keras.initializers.RandomNormal(
+                stddev=1.0, seed=seeds[0]
+            ),
+            name="magnitude_embedding",
+            dtype=policy,
+        )
+        attention_bias = layers.AttentionBias(
+            config.attention_mask, name="attention_bias", dtype=policy
+        )
+        blocks = [
+            layers.AttentionBlock(
+                num_heads=config.num_heads,
+                head_dim=config.head_dim,
+                hidden_dim=config.hidden_dim,
+                intermediate_dim=config.intermediate_dim,
+                residual=config.residual,
+                dropout=config.dropout,
+                seed=seeds[index + 2],
+                name=f"block_{index}",
+                dtype=policy,
+            )
+            for index in range(config.num_layers)
+        ]
+
+        # === Functional model ===
+        inputs = window_inputs()
+        mag = visible_mag(inputs[batch.MAG], inputs[batch.VALID], inputs[batch.HIDDEN])
+        x = keras.layers.Add(name="input_embedding", dtype=policy)(
+            [embed_mag(mag), encode_time(inputs[batch.TIME])]
+        )
+        x = keras.layers.Dropout(
+            config.dropout, seed=seeds[1], name="input_dropout", dtype=policy
+        )(x)
+        bias = attention_bias(inputs[batch.VALID], inputs[batch.HIDDEN])
+        sequences = [x]
+        for block in blocks:
+            x = block(x, bias)
+            sequences.append(x)
+        super().__init__(inputs=inputs, outputs=x, **kwargs)
+
+        # === Config ===
+        self.config = config
+        self.seed = seed
+        self._sequences = tuple(sequences)
+        self._bias = bias
+
+    @property
+    def layer_sequences(self) -> tuple[Any, ...]:
+        """Symbolic outputs of the input embedding and of every block, in order."""
+        return self._sequences
+
+    @property
+    def blocks(self) -> list[layers.AttentionBlock]:
+        """The attention blocks, first to last."""
+        return [
+            self.get_layer(f"block_{index}") for index in range(self.config.num_layers)
+        ]
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "config": self.config.to_dict(),
+            "seed": self.seed,
+            "name": self.name,
+            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        options = dict(config)
+        encoder_config = EncoderConfig.from_dict(options.pop("config"))
+        if isinstance(options.get("dtype"), dict):
+            options["dtype"] = keras.saving.deserialize_keras_object(options["dtype"])
+        return cls(encoder_config, **options)
+
+
+def _time_encoding(config: EncoderConfig) -> keras.layers.Layer:
+    if config.time_encoding == "log_period":
+        return layers.LogPeriodEncoding(
+            config.input_dim,
+            config.shortest_period,
+            config.longest_period,
+            name="time_encoding",
+        )
+    return layers.SinusoidalEncoding(
+        config.input_dim, config.time_base, name="time_encoding"
+    )

@@ -1,0 +1,168 @@
+"""Encoder plus reconstruction head: the model that pretraining trains."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import keras
+from keras import ops
+
+from astromer import batch
+from astromer.errors import ConfigError
+from astromer.models.config import EncoderConfig
+from astromer.models.encoder import Encoder, window_inputs
+from astromer.models.layers import LAYER_NORM_EPSILON
+
+__all__ = ["Reconstructor"]
+
+
+@keras.saving.register_keras_serializable("astromer")
+class Reconstructor(keras.Model):
+    """Predict the magnitude of every observation of a window (Sect. 2.5).
+
+    Call arguments: a dictionary as for `Encoder`. Returns magnitudes of shape
+    ``(batch, window_size)`` [mag], relative to the window's mean; values at padding
+    mean nothing.
+
+    In `fit` and `evaluate` a batch is ``(inputs, targets)`` with the target names of
+    `astromer.batch`. Any Keras loss works: it gets one value per observation and, as
+    sample weight, the probed mask times the weights. Metrics must have an
+    attribute ``subset``, one of ``"hidden"``, ``"probed"``, ``"valid"``, which says on
+    which observations they look.
+
+    Parameters
+    ----------
+    config : EncoderConfig, optional
+        Options; the defaults are those of ``astromer2``.
+    seed : int, optional
+        Seed of initial weights and dropout; None draws anew.
+    """
+
+    def __init__(
+        self,
+        config: EncoderConfig | None = None,
+        *,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        policy = kwargs.pop("dtype", None)
+
+        # === Layers ===
+        encoder = Encoder(config, seed=seed, name="encoder", dtype=policy)
+        norm = keras.layers.LayerNormalization(
+            epsilon=LAYER_NORM_EPSILON, name="head_norm", dtype=policy
+        )
+        dense = keras.layers.Dense(
+            1,
+            kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
+            name="head_dense",
+            dtype=policy,
+        )
+        # A last cast: a loss in bfloat16 would not see small improvements.
+        flatten = keras.layers.Reshape((-1,), name="reconstruction", dtype="float32")
+
+        # === Functional model ===
+        inputs = window_inputs()
+        super().__init__(
+            inputs=inputs, outputs=flatten(dense(norm(encoder(inputs)))), **kwargs
+        )
+
+        # === Config ===
+        self.encoder = encoder
+        self.seed = seed
+        self._subset_metrics: list[keras.metrics.Metric] = []
+        self._observation_loss: Any = None
+
+    @property
+    def config(self) -> EncoderConfig:
+        """Options of the encoder."""
+        return self.encoder.config
+
+    def compile(
+        self,
+        optimizer: Any = "adam",
+        loss: Any = "mean_squared_error",
+        metrics: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Configure training; see `keras.Model.compile`.
+
+        Parameters
+        ----------
+        optimizer : str or keras.optimizers.Optimizer
+        loss : str, keras.losses.Loss or callable
+            Called with shapes ``(batch, window_size, 1)`` and a sample weight of
+            shape ``(batch, window_size)``.
+        metrics : list of keras.metrics.Metric, optional
+            Each with an attribute ``subset``.
+        **kwargs
+            Passed to `keras.Model.compile`.
+
+        Raises
+        ------
+        ConfigError
+            If a metric does not say which observations it looks at.
+        """
+        metrics = list(metrics or [])
+        for metric in metrics:
+            if getattr(metric, "subset", None) not in _SUBSETS:
+                raise ConfigError(
+                    "A reconstruction metric needs an attribute `subset`, one of "
+                    f"{', '.join(_SUBSETS)}. Received: metric={metric!r}. "
+                    "Use those in `astromer.training`."
+                )
+        super().compile(optimizer=optimizer, loss=loss, **kwargs)
+        self._observation_loss = keras.losses.get(loss)
+        self._subset_metrics = metrics
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The loss tracker, if compiled, and the metrics given to `compile`."""
+        trackers = [] if self._loss_tracker is None else [self._loss_tracker]
+        return [*trackers, *self._subset_metrics]
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        weight = ops.cast(y[batch.PROBED], "float32") * y[batch.WEIGHT]
+        return self._observation_loss(
+            y[batch.MAG][..., None], y_pred[..., None], sample_weight=weight
+        )
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        subsets = {
+            "hidden": ops.logical_and(x[batch.HIDDEN], x[batch.VALID]),
+            "probed": y[batch.PROBED],
+            "valid": x[batch.VALID],
+        }
+        for metric in self._subset_metrics:
+            metric.update_state(
+                y[batch.MAG], y_pred, sample_weight=subsets[metric.subset]
+            )
+        return self.get_metrics_result()
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "config": self.config.to_dict(),
+            "seed": self.seed,
+            "name": self.name,
+            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        options = dict(config)
+        encoder_config = EncoderConfig.from_dict(options.pop("config"))
+        if isinstance(options.get("dtype"), dict):
+            options["dtype"] = keras.saving.deserialize_keras_object(options["dtype"])
+        return cls(encoder_config, **options)
+
+
+_SUBSETS = ("hidden", "probed", "valid")

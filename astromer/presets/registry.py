@@ -1,0 +1,196 @@
+"""Where presets are found: a folder, the ones that ship, and the user's own.
+
+A preset is a folder of fixed file names (see `astromer.presets.storage`). Its name is
+the folder's. What ships wins over what a user has saved under the same name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import pooch
+
+from astromer.errors import PresetError, unknown_name
+
+__all__ = [
+    "CARD_NAME",
+    "CONFIG_NAME",
+    "METADATA_NAME",
+    "PRESETS_VARIABLE",
+    "WEIGHTS_NAME",
+    "PresetInfo",
+    "describe_preset",
+    "find_preset",
+    "list_presets",
+    "user_folder",
+]
+
+CONFIG_NAME: Final = "config.json"
+WEIGHTS_NAME: Final = "model.weights.h5"
+METADATA_NAME: Final = "metadata.json"
+CARD_NAME: Final = "README.md"
+
+PRESETS_VARIABLE: Final = "ASTROMER_PRESETS"
+"""Environment variable that names another folder for the user's presets."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PresetInfo:
+    """What is known of a preset without loading its weights."""
+
+    name: str
+    """Name to load it by."""
+    path: Path
+    """Folder that holds it."""
+    survey: str
+    """Survey whose light curves, or whose cadence, it was trained on."""
+    description: str
+    """One line."""
+    provenance: str
+    """Who trained it: the authors, or this project."""
+    license: str
+    """License of the weights."""
+    num_parameters: int
+    """Parameters of the model."""
+    metadata: dict[str, Any]
+    """Everything in `metadata.json`: training data, scores, versions, checksum."""
+
+    @property
+    def card(self) -> str:
+        """The model card, Markdown."""
+        path = self.path / CARD_NAME
+        return path.read_text(encoding="utf-8") if path.is_file() else self.description
+
+
+def user_folder() -> Path:
+    """Return the folder of the user's own presets; it need not exist.
+
+    Returns
+    -------
+    path : pathlib.Path
+        ``$ASTROMER_PRESETS`` if set, else a folder in the user's cache.
+    """
+    chosen = os.environ.get(PRESETS_VARIABLE)
+    return Path(chosen) if chosen else Path(pooch.os_cache("astromer")) / "presets"
+
+
+def find_preset(name_or_path: str | os.PathLike[str]) -> Path:
+    """Return the folder of a preset.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+        A name, such as ``"macho"``, or a folder that `save_pretrained` wrote. A string
+        with a separator, or one that starts with a dot, is taken as a path.
+
+    Returns
+    -------
+    path : pathlib.Path
+
+    Raises
+    ------
+    PresetError
+        If there is no such preset; the message names those that exist.
+    """
+    text = os.fspath(name_or_path)
+    path = Path(text).expanduser()
+    is_path = not isinstance(name_or_path, str) or len(path.parts) > 1
+    is_path = is_path or text.startswith((".", "~"))
+    if is_path:
+        if (path / CONFIG_NAME).is_file():
+            return path
+        raise PresetError(
+            f"A preset is a folder with a `{CONFIG_NAME}`. Received: path={path}, "
+            f"which {'has none' if path.is_dir() else 'is not a folder'}. "
+            "Save one with `save_pretrained`."
+        )
+    folders = _folders()
+    if text in folders:
+        return folders[text]
+    if (path / CONFIG_NAME).is_file():
+        return path
+    raise PresetError(unknown_name("preset", text, folders))
+
+
+def describe_preset(name_or_path: str | os.PathLike[str]) -> PresetInfo:
+    """Return what is known of a preset, without loading its weights.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+        See `find_preset`.
+
+    Returns
+    -------
+    preset : PresetInfo
+
+    Raises
+    ------
+    PresetError
+        If there is no such preset, or its metadata cannot be read.
+    """
+    path = find_preset(name_or_path)
+    metadata = read_json(path / METADATA_NAME)
+    return PresetInfo(
+        name=path.name,
+        path=path,
+        survey=str(metadata.get("survey", "")),
+        description=str(metadata.get("description", "")),
+        provenance=str(metadata.get("provenance", "")),
+        license=str(metadata.get("license", "")),
+        num_parameters=int(metadata.get("num_parameters", 0)),
+        metadata=metadata,
+    )
+
+
+def list_presets() -> list[PresetInfo]:
+    """Return the presets that can be loaded by name: those that ship come first.
+
+    Returns
+    -------
+    presets : list of PresetInfo
+    """
+    return [describe_preset(path) for path in _folders().values()]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a preset's JSON file; PresetError if it is missing or damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PresetError(
+            f"The preset has no `{path.name}`. Received: path={path.parent}. "
+            "Save it again with `save_pretrained`."
+        ) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise PresetError(
+            f"`{path.name}` is not JSON. Received: path={path} ({error}). "
+            "Save the preset again with `save_pretrained`."
+        ) from error
+    if not isinstance(content, dict):
+        raise PresetError(
+            f"`{path.name}` must hold an object. Received: path={path}, "
+            f"a {type(content).__name__}."
+        )
+    return content
+
+
+def _folders() -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for root in (_bundled_folder(), user_folder()):
+        if root.is_dir():
+            for path in sorted(root.iterdir()):
+                if (path / CONFIG_NAME).is_file():
+                    found.setdefault(path.name, path)
+    return found
+
+
+def _bundled_folder() -> Path:
+    """Return the folder of presets in an installed wheel, or else in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "_presets"
+    return installed if installed.is_dir() else package.parent / "presets"

@@ -1,0 +1,258 @@
+"""Models to preset folders and back.
+
+A folder holds `config.json` (the encoder's options and what kind of model it is),
+`model.weights.h5`, `metadata.json` (provenance, scores, versions, the weights'
+SHA-256), `golden.npz` (two small windows and what the model gave for them when it was
+saved) and `README.md`, the model card.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import keras
+import numpy as np
+
+from astromer import batch
+from astromer._version import __version__
+from astromer.errors import ConfigError, PresetError
+from astromer.models import EncoderConfig, Reconstructor
+from astromer.presets.registry import (
+    CARD_NAME,
+    CONFIG_NAME,
+    METADATA_NAME,
+    WEIGHTS_NAME,
+    find_preset,
+    read_json,
+)
+
+__all__ = [
+    "GOLDEN_NAME",
+    "golden_difference",
+    "load_preset",
+    "save_preset",
+]
+
+GOLDEN_NAME: Final = "golden.npz"
+FORMAT_VERSION: Final = 1
+"""Raised whenever a reader of older presets would misread newer ones."""
+
+_GOLDEN_SHAPE = (2, 24)
+_KIND = "reconstructor"
+
+Model = TypeVar("Model", bound=Reconstructor)
+
+
+def save_preset(
+    model: Reconstructor,
+    path: str | Path,
+    *,
+    metadata: Mapping[str, Any] | None = None,
+    card: str | None = None,
+) -> Path:
+    """Write a model as a preset folder.
+
+    Parameters
+    ----------
+    model : Reconstructor
+    path : str or pathlib.Path
+        Folder to write; its name becomes the preset's. An existing preset is
+        replaced, anything else in the folder stays.
+    metadata : mapping, optional
+        JSON-ready facts for the card and for `list_presets`: ``survey``,
+        ``description``, ``provenance``, ``license``, ``training``, ``metrics``, ...
+    card : str, optional
+        The model card, Markdown; written from the metadata if not given.
+
+    Returns
+    -------
+    path : pathlib.Path
+        The folder.
+    """
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    model.save_weights(path / WEIGHTS_NAME)
+    config = {
+        "format_version": FORMAT_VERSION,
+        "kind": _KIND,
+        "encoder": model.config.to_dict(),
+    }
+    facts = {
+        "description": "",
+        "survey": "",
+        "provenance": "saved by a user",
+        "license": "not stated",
+        **(metadata or {}),
+        "num_parameters": int(model.count_params()),
+        "weights_sha256": _sha256(path / WEIGHTS_NAME),
+        "versions": {
+            "astromer": __version__,
+            "keras": keras.__version__,
+            "backend": keras.backend.backend(),
+            "python": platform.python_version(),
+        },
+        "saved": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+    }
+    _write_json(path / CONFIG_NAME, config)
+    _write_json(path / METADATA_NAME, facts)
+    inputs = _golden_inputs()
+    outputs = np.asarray(model(inputs, training=False))
+    np.savez(path / GOLDEN_NAME, **inputs, reconstruction=outputs)
+    text = card if card is not None else _write_card(path.name, config, facts)
+    (path / CARD_NAME).write_text(text, encoding="utf-8")
+    return path
+
+
+def load_preset(
+    name_or_path: str | Path,
+    model_class: type[Model],
+    *,
+    load_weights: bool = True,
+    dtype: Any = None,
+) -> Model:
+    """Build a model from a preset.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+        See `find_preset`.
+    model_class : type
+        `Reconstructor` or a child of it.
+    load_weights : bool
+        False gives the architecture with new, random weights.
+    dtype : str or keras.DTypePolicy, optional
+        E.g. ``"mixed_bfloat16"``; Keras's global policy by default.
+
+    Returns
+    -------
+    model : Reconstructor
+
+    Raises
+    ------
+    PresetError
+        If there is no such preset, it was written by a newer version, or its weights
+        are damaged or do not fit its configuration.
+    """
+    path = find_preset(name_or_path)
+    config = read_json(path / CONFIG_NAME)
+    version, kind = config.get("format_version"), config.get("kind")
+    if version != FORMAT_VERSION or kind != _KIND:
+        raise PresetError(
+            f"This version reads presets of format {FORMAT_VERSION} and kind "
+            f"`{_KIND}`. Received: path={path}, format_version={version}, "
+            f"kind={kind}. Install the version of astromer that wrote it."
+        )
+    try:
+        encoder_config = EncoderConfig.from_dict(config["encoder"])
+    except (KeyError, TypeError, ConfigError) as error:
+        raise PresetError(
+            f"`{CONFIG_NAME}` does not describe an encoder. Received: path={path} "
+            f"({error}). Save the preset again with `save_pretrained`."
+        ) from error
+    model = model_class(encoder_config, name=_model_name(path), dtype=dtype)
+    if load_weights:
+        _check_weights(path)
+        try:
+            model.load_weights(path / WEIGHTS_NAME)
+        except (ValueError, OSError, KeyError) as error:
+            raise PresetError(
+                f"The weights do not fit `{CONFIG_NAME}`. Received: path={path} "
+                f"({error}). Save the preset again with `save_pretrained`."
+            ) from error
+    return model
+
+
+def golden_difference(name_or_path: str | Path, model: Reconstructor) -> float:
+    """Compare a model with what its preset gave when it was saved.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+        See `find_preset`.
+    model : Reconstructor
+        Usually the same preset, loaded.
+
+    Returns
+    -------
+    difference : float
+        Largest absolute difference of the reconstructed magnitudes [mag].
+
+    Raises
+    ------
+    PresetError
+        If the preset has no golden values.
+    """
+    path = find_preset(name_or_path) / GOLDEN_NAME
+    if not path.is_file():
+        raise PresetError(f"The preset has no golden values. Received: path={path}.")
+    with np.load(path) as golden:
+        inputs = {name: golden[name] for name in batch.INPUTS}
+        expected = golden["reconstruction"]
+    outputs = np.asarray(model(inputs, training=False))
+    return float(np.abs(outputs - expected)[inputs[batch.VALID]].max())
+
+
+def _golden_inputs() -> dict[str, np.ndarray[Any, Any]]:
+    rng = np.random.default_rng(0)
+    size = np.array([[24], [15]])
+    valid = np.arange(_GOLDEN_SHAPE[1]) < size
+    time = np.sort(rng.uniform(-400.0, 400.0, _GOLDEN_SHAPE), axis=1)
+    mag = 0.4 * np.sin(2 * np.pi * time / 23.0)
+    return {
+        batch.TIME: np.where(valid, time, 0.0).astype(np.float32),
+        batch.MAG: np.where(valid, mag, 0.0).astype(np.float32),
+        batch.VALID: valid,
+        batch.HIDDEN: valid & (rng.uniform(size=_GOLDEN_SHAPE) < 0.3),
+    }
+
+
+def _check_weights(path: Path) -> None:
+    weights = path / WEIGHTS_NAME
+    if not weights.is_file():
+        raise PresetError(
+            f"The preset has no `{WEIGHTS_NAME}`. Received: path={path}. "
+            "Use load_weights=False for the architecture alone."
+        )
+    expected = read_json(path / METADATA_NAME).get("weights_sha256")
+    found = _sha256(weights)
+    if found != expected:
+        raise PresetError(
+            "The weights are damaged: their SHA-256 is not the one on record. "
+            f"Received: path={weights}, sha256={found}, expected {expected}. "
+            "Copy or install the preset again."
+        )
+
+
+def _model_name(path: Path) -> str:
+    return "astromer_" + "".join(c if c.isalnum() else "_" for c in path.name)
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _write_card(name: str, config: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    lines = [f"# {name}", ""]
+    if facts["description"]:
+        lines += [str(facts["description"]), ""]
+    lines += ["| | |", "|---|---|"]
+    for key in ("survey", "provenance", "license", "num_parameters", "weights_sha256"):
+        lines.append(f"| {key} | {facts[key]} |")
+    for title in ("training", "metrics", "versions"):
+        if title in facts:
+            lines += ["", f"## {title.capitalize()}", "", "```json"]
+            lines += [json.dumps(facts[title], indent=2), "```"]
+    lines += ["", "## Encoder", "", "```json"]
+    lines += [json.dumps(config["encoder"], indent=2), "```", ""]
+    return "\n".join(lines)
