@@ -43,7 +43,7 @@ for a good observation, else one of `FLAGS`.
 """
 
 FLAGS: Final[Mapping[str, str]] = {
-    "missing_value": "time, magnitude or uncertainty is empty or a missing-value code",
+    "missing_value": "object, time, magnitude or error is empty or a missing-value code",
     "not_a_number": "text where a number is needed",
     "not_finite": "NaN or infinity",
     "upper_limit": "an upper limit, not a detection",

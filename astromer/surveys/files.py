@@ -1,0 +1,352 @@
+"""Survey files on disk: finding them, opening them, cutting them into blocks.
+
+Compression, headers and damage are dealt with here, so that the readers see only
+blocks of whole lines. A file is never held in memory as a whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import dataclasses
+import glob
+import gzip
+import mmap
+import os
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, Final, TypeAlias, cast
+
+import polars as pl
+
+from astromer.errors import SurveyError
+
+__all__ = [
+    "HEAD_BYTES",
+    "WHITESPACE",
+    "Header",
+    "Inputs",
+    "expand_inputs",
+    "explain_damage",
+    "find_header",
+    "guess_separator",
+    "is_number",
+    "iterate_blocks",
+    "leading_lines",
+    "object_name",
+    "read_head",
+    "split_line",
+]
+
+Inputs: TypeAlias = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+"""One or several files, folders or glob strings."""
+
+HEAD_BYTES: Final = 4096
+"""How much of a file (decompressed) its format is detected from."""
+
+WHITESPACE: Final = " "
+"""The separator that stands for any run of blanks and tabs."""
+
+_BLOCK_BYTES: Final = 16 << 20
+_HEADER_BYTES: Final = 64 << 10
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_NUMBER: Final = re.compile(
+    r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf)", re.IGNORECASE
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Header:
+    """Names of the columns of a text table, and where its rows begin."""
+
+    names: tuple[str, ...]
+    """Column names as written, without blanks around them."""
+    separator: str
+    """One character, or `WHITESPACE`."""
+    first_line: int
+    """Line of the first row, from 1."""
+
+
+@contextlib.contextmanager
+def explain_damage(path: Path) -> Iterator[None]:
+    """Turn what libraries raise on a damaged file into a `SurveyError`.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file that is being read.
+
+    Raises
+    ------
+    SurveyError
+        Names the file; says whether it is missing, cut short, or not what it
+        seems to be.
+    """
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise SurveyError(
+            "The compressed file is damaged or cut short. "
+            f"Received: path={path} ({error}). Download or copy it again."
+        ) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SurveyError(
+            f"The file cannot be read: {reason}. Received: path={path}. "
+            "Check the path and its permissions."
+        ) from error
+    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise SurveyError(
+            f"The file is damaged or not the text it seems to be: {reason}. "
+            f"Received: path={path}. Check its format, or save it as UTF-8 text."
+        ) from error
+
+
+def read_head(path: Path, size: int = HEAD_BYTES) -> bytes:
+    """Read the first bytes of a file, decompressed.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    size : int
+        How many bytes to read at most.
+
+    Returns
+    -------
+    head : bytes
+        Shorter than `size` if the file is; without a byte order mark.
+
+    Raises
+    ------
+    SurveyError
+        If the file is missing, empty, or its compression is damaged.
+    """
+    with explain_damage(path), _open(path) as stream:
+        head = stream.read(size)
+    if not head:
+        raise SurveyError(
+            f"The file is empty. Received: path={path}, 0 bytes. "
+            "Leave it out, or get it again."
+        )
+    return head
+
+
+def leading_lines(path: Path) -> list[str]:
+    """Read the complete lines at the start of a text file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    lines : list of str
+        The lines within the first 64 KiB; at least one.
+
+    Raises
+    ------
+    SurveyError
+        If the file is missing, empty, damaged or not text.
+    """
+    head = read_head(path, _HEADER_BYTES)
+    if b"\0" in head:
+        raise SurveyError(
+            f"The file is binary, not text. Received: path={path}. "
+            "Text, gzipped text and Parquet can be read."
+        )
+    if len(head) == _HEADER_BYTES and b"\n" in head:
+        head = head[: head.rfind(b"\n")]
+    with explain_damage(path):
+        return head.decode().splitlines()
+
+
+def find_header(path: Path) -> Header:
+    """Take the first line that is neither blank nor a comment as column names.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    header : Header
+        The separator is the most frequent of comma, semicolon, tab and bar,
+        else `WHITESPACE`.
+
+    Raises
+    ------
+    SurveyError
+        If the file is missing, empty, damaged, not text, or all comments.
+    """
+    for number, line in enumerate(leading_lines(path), start=1):
+        if line.strip() and not line.startswith("#"):
+            separator = guess_separator(line)
+            return Header(tuple(split_line(line, separator)), separator, number + 1)
+    raise SurveyError(
+        f"The file holds only comments. Received: path={path}. "
+        "Its first line without # must name the columns."
+    )
+
+
+def guess_separator(line: str) -> str:
+    """Guess what separates the fields of a line: a character or `WHITESPACE`."""
+    bare = re.sub(r'"[^"]*"', "", line)
+    best = max(",;\t|", key=bare.count)
+    return best if best in bare else WHITESPACE
+
+
+def split_line(line: str, separator: str) -> list[str]:
+    """Split a line into fields without blanks or quotes around them."""
+    if separator == WHITESPACE:
+        return line.split()
+    fields = next(csv.reader([line], delimiter=separator), [])
+    return [field.strip() for field in fields]
+
+
+def is_number(text: str) -> bool:
+    """Whether a field is written as a number; NaN and infinity count."""
+    return _NUMBER.fullmatch(text.strip()) is not None
+
+
+def object_name(path: Path) -> str:
+    """Name the object of a single-object file: the file name without endings."""
+    return Path(path.name.removesuffix(".gz")).stem
+
+
+def iterate_blocks(path: Path, first_line: int) -> Iterator[bytes]:
+    """Cut a text file into blocks of whole lines of about 16 MiB.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A plain or gzipped file.
+    first_line : int
+        Line to begin with, from 1.
+
+    Yields
+    ------
+    block : bytes
+        Never empty.
+    """
+    with _open(path) as stream:
+        for _ in range(first_line - 1):
+            stream.readline()
+        if _is_gzip(path):
+            yield from _stream_blocks(stream)
+        else:
+            yield from _mapped_blocks(stream)
+
+
+def _mapped_blocks(stream: BinaryIO) -> Iterator[bytes]:
+    # Slices of a map are copied once; reading and joining costs twice that.
+    start = stream.tell()
+    with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as view:
+        while start < len(view):
+            end = start + _BLOCK_BYTES
+            if end < len(view):
+                end = view.rfind(b"\n", start, end) + 1 or view.find(b"\n", end) + 1
+            if end <= start:
+                end = len(view)
+            yield view[start:end]
+            start = end
+
+
+def _stream_blocks(stream: BinaryIO) -> Iterator[bytes]:
+    while block := stream.read(_BLOCK_BYTES):
+        yield block + stream.readline()
+
+
+def expand_inputs(inputs: Inputs, patterns: Sequence[str]) -> list[Path]:
+    """List the files that the inputs stand for, each once.
+
+    Parameters
+    ----------
+    inputs : path, str, or iterable of them
+        Files are taken as they are; folders are searched with all that is in
+        them; strings with ``*``, ``?`` or ``[`` are globs (``**`` crosses folders).
+    patterns : sequence of str
+        Patterns of file names to look for in folders; ``.gz`` may follow them.
+
+    Returns
+    -------
+    paths : list of pathlib.Path
+        In the order of the inputs, sorted within a folder or glob.
+
+    Raises
+    ------
+    SurveyError
+        If an input does not exist or matches no file.
+    """
+    single = isinstance(inputs, str | os.PathLike)
+    items = [inputs] if single else list(cast("Iterable[str]", inputs))
+    if not items:
+        raise SurveyError(
+            "At least one input is needed. Received: inputs=[]. "
+            "Name a file, a folder or a glob."
+        )
+    # A dictionary keeps the first of equal paths and the order.
+    found: dict[Path, None] = {}
+    for item in items:
+        for path in _expand(os.fspath(cast("str", item)), patterns):
+            found.setdefault(path)
+    return list(found)
+
+
+def _expand(item: str, patterns: Sequence[str]) -> list[Path]:
+    path = Path(item)
+    if path.is_dir():
+        return _search(path, patterns)
+    if path.exists():
+        return [path]
+    if not glob.has_magic(item):
+        raise SurveyError(
+            f"The input does not exist. Received: path={item}. Check its spelling."
+        )
+    # Path.glob takes no absolute pattern.
+    found = glob.glob(item, recursive=True)  # noqa: PTH207
+    matches = [Path(match) for match in sorted(found)]
+    paths: list[Path] = []
+    for match in matches:
+        paths.extend(_search(match, patterns) if match.is_dir() else [match])
+    if not paths:
+        raise SurveyError(
+            f"The glob matches no file. Received: {item}. Check its spelling."
+        )
+    return paths
+
+
+def _search(folder: Path, patterns: Sequence[str]) -> list[Path]:
+    wanted = [*patterns, *(f"{pattern}.gz" for pattern in patterns)]
+    paths = sorted(
+        path
+        for path in folder.rglob("*")
+        if not path.name.startswith(".")
+        and any(path.match(pattern) for pattern in wanted)
+        and path.is_file()
+    )
+    if not paths:
+        raise SurveyError(
+            "The folder holds no survey files. "
+            f"Received: folder={folder}; looked for: {', '.join(patterns)}. "
+            "Name the files themselves, or another survey."
+        )
+    return paths
+
+
+def _is_gzip(path: Path) -> bool:
+    with open(path, "rb") as stream:
+        return stream.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+
+
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[BinaryIO]:
+    """Open a plain or gzipped file, whatever its name says, after the mark."""
+    with gzip.open(path) if _is_gzip(path) else open(path, "rb") as opened:
+        stream = cast("BinaryIO", opened)
+        if stream.read(len(_BYTE_ORDER_MARK)) != _BYTE_ORDER_MARK:
+            stream.seek(0)
+        yield stream

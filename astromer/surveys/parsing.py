@@ -1,0 +1,443 @@
+"""From blocks of text to observation tables, one vectorized step at a time.
+
+A block is first read with typed columns, which is fast and succeeds on clean files.
+Only where that fails are its numbers read as text, so that each bad value can be
+flagged by name. What the codes for missing values are, and which day count times are
+in, is known here alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Concatenate, Final, ParamSpec
+
+import polars as pl
+
+from astromer.errors import SurveyError
+from astromer.surveys.files import (
+    WHITESPACE,
+    Header,
+    explain_damage,
+    iterate_blocks,
+)
+from astromer.surveys.observations import (
+    OBSERVATION_SCHEMA,
+    ObservationTable,
+    ReadOptions,
+)
+
+__all__ = [
+    "JD_MINUS_MJD",
+    "NUMBERS",
+    "Layout",
+    "checked",
+    "count_flags",
+    "number_type",
+    "numbers_from_text",
+    "observation_table",
+    "read_columns",
+    "read_text_table",
+    "split_tables",
+]
+
+NUMBERS: Final = ("time", "mag", "mag_err")
+"""Roles that every observation needs, all numbers."""
+
+JD_MINUS_MJD: Final = 2_400_000.5
+"""Days between the zero points of Julian and Modified Julian Date."""
+
+_LOWEST_JD: Final = 2_400_000.0
+_MISSING_MAG: Final = 99.0
+"""Magnitudes and uncertainties this large, of either sign, are codes [mag]."""
+_MISSING_WORDS: Final = ("", "-", "--", "null", "none", "na", "n/a", "masked")
+_FLAG_SUFFIX: Final = ":flag"
+
+P = ParamSpec("P")
+_Read = Callable[Concatenate[Path, P], Iterator[ObservationTable]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Layout:
+    """Where the columns of a text table are."""
+
+    separator: str
+    """One character, or `WHITESPACE` for runs of blanks and tabs."""
+    num_columns: int
+    """Fields per line; further ones are ignored, absent ones are missing."""
+    first_line: int
+    """Line of the first row, from 1."""
+    numbers: Mapping[str, int]
+    """Position of each numeric column, from 0, by name. ``"time"`` becomes float64,
+    all others float32."""
+    texts: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """Position of each text column, from 0, by name."""
+
+
+def read_columns(path: Path, layout: Layout) -> Iterator[pl.DataFrame]:
+    """Read the columns of a text table, block by block.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A plain or gzipped text file.
+    layout : Layout
+
+    Yields
+    ------
+    frame : polars.DataFrame
+        The columns of the layout by name and ``line``, from 1. Where text stood for
+        a number, the number is null and ``NAME:flag`` says why. Blank lines are left
+        out, and in blocks with such text also comments.
+    """
+    line = layout.first_line
+    for block in iterate_blocks(path, layout.first_line):
+        frame = _parse(block, layout)
+        # Without quotes every line is a row, and counting the lines is not needed.
+        height = block.count(b"\n") if b'"' in block else frame.height
+        index = pl.int_range(line, line + frame.height, dtype=pl.Int64, eager=True)
+        # Beyond four billion lines the number is unknown, not wrong.
+        frame = frame.with_columns(line=index.cast(pl.UInt32, strict=False))
+        yield _without_blank_lines(frame, layout)
+        line += height
+
+
+def _parse(block: bytes, layout: Layout) -> pl.DataFrame:
+    if layout.separator == WHITESPACE:
+        block = re.sub(rb"[ \t\r]+", b" ", block)
+        block = block.replace(b"\n ", b"\n").removeprefix(b" ")
+    names = [f"column_{position + 1}" for position in range(layout.num_columns)]
+    text_schema = dict.fromkeys(names, pl.String())
+    typed_schema = text_schema | {
+        names[position]: number_type(role) for role, position in layout.numbers.items()
+    }
+    positions = {**layout.texts, **layout.numbers}
+    used = sorted({names[position] for position in positions.values()} | {names[0]})
+    read = functools.partial(
+        pl.read_csv,
+        columns=used,
+        separator=layout.separator,
+        truncate_ragged_lines=True,
+    )
+    select = [
+        pl.col(names[position]).alias(role) for role, position in positions.items()
+    ]
+    try:
+        return read(block, schema=typed_schema, has_header=False).select(select)
+    except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
+        # Without a title, a first line that is too short passes for a narrow table.
+        block = layout.separator.join(names).encode() + b"\n" + block
+    try:
+        frame = read(block, schema=text_schema)
+    except pl.exceptions.ComputeError:
+        # An unpaired quote; as a plain character it spoils its own line only.
+        frame = read(block, schema=text_schema, quote_char=None)
+    comment = pl.col(names[0]).str.starts_with("#").fill_null(value=False)
+    frame = frame.with_columns(pl.when(~comment).then(pl.all())).select(select)
+    frame = numbers_from_text(frame, list(layout.numbers))
+    return frame.with_columns(
+        pl.col(list(layout.texts)).str.strip_chars().replace("", None)
+    )
+
+
+def _without_blank_lines(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:
+    first = next(iter({**layout.numbers, **layout.texts}))
+    if frame[first].null_count() == 0:
+        return frame
+    values = pl.exclude("line", f"^.*{_FLAG_SUFFIX}$")
+    return frame.filter(~pl.all_horizontal(values.is_null()) | _any_text_flag(frame))
+
+
+def _any_text_flag(frame: pl.DataFrame) -> pl.Expr:
+    flags = [name for name in frame.columns if name.endswith(_FLAG_SUFFIX)]
+    if not flags:
+        return pl.lit(value=False)
+    return pl.any_horizontal(pl.col(flags).is_not_null())
+
+
+def number_type(role: str) -> pl.DataType:
+    """Give the type of a numeric column: float64 for ``"time"``, else float32."""
+    return pl.Float64() if role == "time" else pl.Float32()
+
+
+def numbers_from_text(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Turn text columns into numbers and the reasons why some are none.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+    names : sequence of str
+        The text columns.
+
+    Returns
+    -------
+    frame : polars.DataFrame
+        With numbers under the same names, null where there is none. If any is null,
+        ``NAME:flag`` is added: ``upper_limit`` for ``>19.5``, ``not_a_number`` for
+        other text, else null. Empty text and words such as ``null`` give plain nulls.
+    """
+    texts = frame.select(pl.col(name).str.strip_chars() for name in names)
+    frame = frame.with_columns(
+        texts.select(
+            pl.col(name).cast(number_type(name), strict=False) for name in names
+        )
+    )
+    # Text is rare even where it occurs, and looking at it costs more than reading.
+    is_null = [pl.col(name).is_null() for name in names]
+    rows = frame.select(pl.arg_where(pl.any_horizontal(is_null))).to_series()
+    if rows.is_empty():
+        return frame
+    reasons = texts[rows].select(
+        pl.when(pl.col(name).cast(number_type(name), strict=False).is_null())
+        .then(
+            pl.when(pl.col(name).str.contains(r"^[<>]"))
+            .then(pl.lit("upper_limit"))
+            .when(~pl.col(name).str.to_lowercase().is_in(_MISSING_WORDS))
+            .then(pl.lit("not_a_number"))
+        )
+        .alias(name + _FLAG_SUFFIX)
+        for name in names
+    )
+    blank = pl.repeat(None, frame.height, dtype=pl.String, eager=True)
+    return frame.with_columns(
+        blank.clone().scatter(rows, reason).alias(reason.name) for reason in reasons
+    )
+
+
+def read_text_table(
+    path: Path,
+    header: Header,
+    columns: Mapping[str, int],
+    options: ReadOptions,
+    *,
+    object_id: str,
+    passband: str | pl.Expr,
+    class_name: str | None = None,
+    extra_numbers: Mapping[str, int] | None = None,
+    marks: Mapping[str, pl.Expr] | None = None,
+) -> Iterator[ObservationTable]:
+    """Read a text table with one observation per row.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    header : Header
+        Where rows begin, how many fields they have, and what separates them.
+    columns : mapping of str to int
+        Position of each column by role, with at least `NUMBERS`.
+    options : ReadOptions
+    object_id, passband, class_name : str
+        What holds where the file has no such column. An expression for `passband`
+        replaces the column.
+    extra_numbers : mapping of str to int, optional
+        Positions of numeric columns that `marks` use, by name.
+    marks : mapping of str to polars.Expr, optional
+        See `observation_table`.
+
+    Yields
+    ------
+    table : ObservationTable
+    """
+    layout = Layout(
+        separator=header.separator,
+        num_columns=len(header.names),
+        first_line=header.first_line,
+        numbers={role: columns[role] for role in NUMBERS} | dict(extra_numbers or {}),
+        texts={role: columns[role] for role in columns if role not in NUMBERS},
+    )
+    if isinstance(passband, str) and "passband" in columns:
+        passband = pl.col("passband").fill_null(passband)
+    for frame in read_columns(path, layout):
+        table = observation_table(
+            path,
+            frame,
+            object_id=pl.col("object_id") if "object_id" in columns else object_id,
+            passband=passband,
+            class_name=pl.col("class_name") if "class_name" in columns else class_name,
+            marks=marks,
+        )
+        yield from split_tables(table, options.rows_per_table)
+
+
+def observation_table(
+    source: Path,
+    frame: pl.DataFrame,
+    *,
+    object_id: str | pl.Expr,
+    passband: str | pl.Expr,
+    class_name: str | pl.Expr | None = None,
+    mag: str = "mag",
+    mag_err: str = "mag_err",
+    marks: Mapping[str, pl.Expr] | None = None,
+) -> ObservationTable:
+    """Make the table of a block: flags, days, names.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        The file that the rows come from.
+    frame : polars.DataFrame
+        As `read_columns` gives it, with ``time`` and ``line``.
+    object_id, passband, class_name : str or polars.Expr
+        One value for all rows, or an expression over `frame`.
+    mag, mag_err : str
+        Names of the columns with magnitudes and uncertainties [mag].
+    marks : mapping of str to polars.Expr, optional
+        Further flags with the rows they hold for, most important first. They apply
+        to rows that are numbers; the values of ``bad_photometry`` are kept.
+
+    Returns
+    -------
+    table : ObservationTable
+        Times above 2,400,000 are Julian Dates and become Modified Julian Dates.
+        Values whose size is 99 or more are missing. A row with several
+        reasons gets the first of: upper limit, text, missing, not finite, marks.
+    """
+    marks = marks or {}
+    time = pl.col("time")
+    days = pl.when(time > _LOWEST_JD).then(time - JD_MINUS_MJD).otherwise(time)
+    frame = frame.select(
+        _as_text(object_id).alias("object_id"),
+        _as_text(passband).fill_null("").alias("passband"),
+        days.alias("time"),
+        pl.col(mag).alias("mag"),
+        pl.col(mag_err).alias("mag_err"),
+        _as_text(class_name).alias("class_name"),
+        "line",
+        *(expression.alias(f"mark:{name}") for name, expression in marks.items()),
+        *(
+            pl.col(column + _FLAG_SUFFIX).alias(role + _FLAG_SUFFIX)
+            for role, column in (("time", "time"), ("mag", mag), ("mag_err", mag_err))
+            if column + _FLAG_SUFFIX in frame.columns
+        ),
+    )
+    good = frame.select(_is_good(frame, marks)).to_series()
+    if good.all():
+        frame = frame.with_columns(flag=pl.lit(None, pl.String))
+    else:
+        keep = pl.lit(good) | pl.col("flag").eq_missing(pl.lit("bad_photometry"))
+        frame = frame.with_columns(flag=_flag(frame, marks)).with_columns(
+            pl.col("object_id").fill_null(""),
+            pl.when(pl.col("time").is_finite()).then("time"),
+            pl.when(keep).then(pl.col("mag", "mag_err")),
+        )
+    return ObservationTable(source, frame.select(OBSERVATION_SCHEMA.names()))
+
+
+def _as_text(value: str | pl.Expr | None) -> pl.Expr:
+    return value if isinstance(value, pl.Expr) else pl.lit(value, pl.String)
+
+
+def _is_code(value: pl.Expr) -> pl.Expr:
+    return value.is_finite() & (value.abs() >= _MISSING_MAG)
+
+
+def _is_good(frame: pl.DataFrame, marks: Mapping[str, pl.Expr]) -> pl.Expr:
+    # NaN compares as larger than every number, so one test finds codes and NaN.
+    measured = [pl.col(name).abs() < _MISSING_MAG for name in ("mag", "mag_err")]
+    good = pl.all_horizontal(
+        pl.col("time").is_finite(), *measured, pl.col("object_id").is_not_null()
+    ).fill_null(value=False)
+    for name in marks:
+        good &= ~pl.col(f"mark:{name}").fill_null(value=False)
+    return good & ~_any_text_flag(frame)
+
+
+def _flag(frame: pl.DataFrame, marks: Mapping[str, pl.Expr]) -> pl.Expr:
+    values = pl.col("time", "mag", "mag_err")
+    texts = [name for name in frame.columns if name.endswith(_FLAG_SUFFIX)]
+    reasons = [
+        (name, pl.any_horizontal(pl.col(texts) == name))
+        for name in ("upper_limit", "not_a_number")
+        if texts
+    ]
+    missing = pl.any_horizontal(
+        values.is_null(),
+        pl.col("object_id").is_null(),
+        _is_code(pl.col("mag", "mag_err")),
+    )
+    reasons += [
+        ("missing_value", missing),
+        ("not_finite", ~pl.all_horizontal(values.is_finite())),
+        *((name, pl.col(f"mark:{name}")) for name in marks),
+    ]
+    return pl.coalesce(
+        pl.when(holds.fill_null(value=False)).then(pl.lit(name))
+        for name, holds in reasons
+    )
+
+
+def split_tables(table: ObservationTable, rows: int) -> Iterator[ObservationTable]:
+    """Cut a table into tables of at most so many rows; an empty one gives none."""
+    for frame in table.frame.iter_slices(rows):
+        yield ObservationTable(table.source, frame)
+
+
+def count_flags(frame: pl.DataFrame) -> dict[str, int]:
+    """Count the flagged rows of an observation table.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+        Rows with the columns `OBSERVATION_SCHEMA`.
+
+    Returns
+    -------
+    counts : dict of str to int
+        Rows by flag, for the flags that occur, in alphabetical order.
+    """
+    if frame["flag"].null_count() == frame.height:
+        return {}
+    flags = frame.select(pl.col("flag").drop_nulls())
+    return dict(flags.group_by("flag").len().sort("flag").iter_rows())
+
+
+def checked(read: _Read[P]) -> _Read[P]:
+    """Give a reader the guarantees that all readers share.
+
+    Damage that a library reports becomes a `SurveyError` that names the file. A file
+    without rows, or without a single row of numbers, is refused.
+
+    Parameters
+    ----------
+    read : callable
+        Yields the tables of one file, given its path and further arguments.
+
+    Returns
+    -------
+    read : callable
+        The same with the checks.
+    """
+
+    @functools.wraps(read)
+    def wrapper(
+        path: Path, /, *args: P.args, **kwargs: P.kwargs
+    ) -> Iterator[ObservationTable]:
+        num_rows = 0
+        first_bad: int | None = None
+        readable = False
+        with explain_damage(path):
+            for table in read(path, *args, **kwargs):
+                num_rows += table.frame.height
+                if not readable:
+                    is_text = table.frame["flag"].eq_missing("not_a_number")
+                    readable = not is_text.all()
+                    if first_bad is None:
+                        first_bad = table.frame["line"][0]
+                yield table
+        if num_rows == 0:
+            raise SurveyError(
+                f"The file holds no observations. Received: path={path}, 0 rows. "
+                "Leave it out, or get it again."
+            )
+        if not readable:
+            raise SurveyError(
+                f"No row of the file holds numbers. Received: path={path}, {num_rows} "
+                f"rows of text, the first at line {first_bad}. Check the format and "
+                "which columns are read."
+            )
+
+    return wrapper

@@ -1,0 +1,221 @@
+"""Reading whatever the user names: files, folders or globs of any known format."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from astromer.errors import SurveyError
+from astromer.lightcurve import LightCurve
+from astromer.surveys.files import Inputs, expand_inputs
+from astromer.surveys.observations import ObservationTable, ReadOptions, Survey
+from astromer.surveys.parsing import count_flags
+from astromer.surveys.registry import detect_survey, get_survey, list_surveys
+
+__all__ = ["find_files", "read_light_curves", "read_observations"]
+
+_logger = logging.getLogger(__name__)
+
+_NEGATIVE_ERROR = "negative_error"
+"""Counted like a flag: the reader saw a number, but no light curve takes it."""
+
+
+def find_files(inputs: Inputs, survey: str | Survey | None = None) -> list[Path]:
+    """List the survey files that the inputs stand for, each once.
+
+    Parameters
+    ----------
+    inputs : path, str, or iterable of them
+        Files are taken as they are; folders are searched with all that is in them,
+        by the survey's patterns; strings with ``*``, ``?`` or ``[`` are globs.
+    survey : str or Survey, optional
+        The format; None or ``"auto"`` looks for the files of all of them.
+
+    Returns
+    -------
+    paths : list of pathlib.Path
+        In the order of the inputs, sorted within a folder or glob.
+
+    Raises
+    ------
+    SurveyError
+        If an input does not exist, a folder or glob holds no such file, or the
+        survey is unknown.
+    """
+    named = _resolve(survey)
+    surveys = list_surveys() if named is None else (named,)
+    patterns = dict.fromkeys(p for one in surveys for p in one.patterns)
+    return expand_inputs(inputs, tuple(patterns))
+
+
+def read_observations(
+    inputs: Inputs,
+    survey: str | Survey | None = None,
+    options: ReadOptions | None = None,
+) -> Iterator[ObservationTable]:
+    """Read survey files as tables of flagged observations.
+
+    Files are read one after the other and in parts; nothing is dropped. Names and
+    paths are checked at once, files when their turn comes.
+
+    Parameters
+    ----------
+    inputs : path, str, or iterable of them
+        See `find_files`.
+    survey : str or Survey, optional
+        The format; None or ``"auto"`` detects it for each file.
+    options : ReadOptions, optional
+
+    Returns
+    -------
+    tables : iterator of ObservationTable
+        At least one per file.
+
+    Raises
+    ------
+    SurveyError
+        If an input or survey does not exist, or a file cannot be read; names the
+        file and, if known, the line.
+    """
+    tables = _read_files(inputs, survey, options or ReadOptions())
+    return (table for _, table in tables)
+
+
+def read_light_curves(
+    inputs: Inputs,
+    survey: str | Survey | None = None,
+    passband: str | None = None,
+    options: ReadOptions | None = None,
+    dropped: Counter[str] | None = None,
+) -> Iterator[LightCurve]:
+    """Read survey files as light curves, one per object and passband of a file.
+
+    Flagged observations and those with a negative uncertainty are dropped; how many
+    and why is logged once, when the last file is read. An object may be scattered
+    over its file, so the good observations of one file, 20 bytes each and some room
+    for sorting, are held until it is read; files are read one after the other.
+
+    Parameters
+    ----------
+    inputs : path, str, or iterable of them
+        See `find_files`.
+    survey : str or Survey, optional
+        The format; None or ``"auto"`` detects it for each file.
+    passband : str, optional
+        Take only this passband.
+    options : ReadOptions, optional
+    dropped : collections.Counter, optional
+        Receives the dropped observations by reason: `FLAGS` and ``negative_error``.
+
+    Returns
+    -------
+    light_curves : iterator of LightCurve
+        In order of first appearance within a file, sorted by time. Objects without
+        a good observation do not appear. Labels stay -1; class names are those of
+        the file.
+
+    Raises
+    ------
+    SurveyError
+        See `read_observations`; also if nothing was observed in `passband`.
+    """
+    tables = _read_files(inputs, survey, options or ReadOptions())
+    counts = Counter[str]() if dropped is None else dropped
+    return _light_curves(tables, passband, counts)
+
+
+def _resolve(survey: str | Survey | None) -> Survey | None:
+    if survey is None or survey == "auto":
+        return None
+    return get_survey(survey) if isinstance(survey, str) else survey
+
+
+def _read_files(
+    inputs: Inputs, survey: str | Survey | None, options: ReadOptions
+) -> Iterator[tuple[Path, ObservationTable]]:
+    """Check names and paths now, and read with each table's input file later."""
+    named = _resolve(survey)
+    paths = find_files(inputs, named)
+    return (
+        (path, table)
+        for path in paths
+        for table in (named or detect_survey(path)).read(path, options)
+    )
+
+
+def _light_curves(
+    tables: Iterable[tuple[Path, ObservationTable]],
+    passband: str | None,
+    dropped: Counter[str],
+) -> Iterator[LightCurve]:
+    before = Counter(dropped)
+    passbands: set[str] = set()
+    num_curves = 0
+    # A table of paths has many sources, and each of them is complete by itself.
+    by_source = itertools.groupby(tables, key=lambda pair: (pair[0], pair[1].source))
+    for _, pairs in by_source:
+        frames = []
+        for _, table in pairs:
+            frame = table.frame
+            if passband is not None:
+                passbands.update(frame["passband"].unique())
+                frame = frame.filter(pl.col("passband") == passband)
+            dropped.update(count_flags(frame))
+            good = frame.filter(pl.col("flag").is_null())
+            frame = good.filter(pl.col("mag_err") >= 0)
+            if frame.height < good.height:
+                dropped[_NEGATIVE_ERROR] += good.height - frame.height
+            frames.append(frame)
+        for curve in _group(frames):
+            num_curves += 1
+            yield curve
+    if passband is not None and passband not in passbands:
+        raise SurveyError(
+            f'No observation is in the passband. Received: passband="{passband}"; '
+            f"found: {', '.join(sorted(passbands))}. Name one of those."
+        )
+    new = {name: dropped[name] - before[name] for name in dropped}
+    reasons = ", ".join(f"{name} {n}" for name, n in sorted(new.items()) if n)
+    _logger.info(
+        "read %d light curves; dropped observations: %s", num_curves, reasons or "none"
+    )
+
+
+def _group(frames: Iterable[pl.DataFrame]) -> Iterator[LightCurve]:
+    numbers: dict[tuple[str, str], int] = {}
+    class_names: list[str | None] = []
+    parts = []
+    for frame in frames:
+        keys = frame.group_by("object_id", "passband", maintain_order=True).agg(
+            pl.col("class_name").drop_nulls().first()
+        )
+        for object_id, band, class_name in keys.iter_rows():
+            number = numbers.setdefault((object_id, band), len(numbers))
+            if number == len(class_names):
+                class_names.append(class_name)
+        key_numbers = [numbers[row[0], row[1]] for row in keys.iter_rows()]
+        keys = keys.with_columns(number=pl.Series(key_numbers, dtype=pl.UInt32))
+        numbered = frame.join(keys, on=["object_id", "passband"], maintain_order="left")
+        parts.append(numbered.select("number", "time", "mag", "mag_err"))
+    if not numbers:
+        return
+    rows = pl.concat(parts).sort("number", maintain_order=True)
+    starts = np.searchsorted(rows["number"].to_numpy(), np.arange(len(numbers) + 1))
+    columns = [rows[name].to_numpy() for name in ("time", "mag", "mag_err")]
+    for (object_id, band), number in numbers.items():
+        part = slice(starts[number], starts[number + 1])
+        time, mag, mag_err = (column[part] for column in columns)
+        yield LightCurve(
+            time,
+            mag,
+            mag_err,
+            passband=band,
+            object_id=object_id,
+            class_name=class_names[number],
+        )

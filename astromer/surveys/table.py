@@ -1,0 +1,242 @@
+"""Plain tables: a long CSV or Parquet file, list columns, or a file per object.
+
+Three forms are told apart by their columns:
+
+- one row per observation, CSV (any common separator) or Parquet;
+- one row per light curve with lists of times, magnitudes and errors, Parquet;
+- one row per light curve with a path, relative to the folder of the table, to a
+  file with its observations: CSV or blanks, with or without the header
+  ``mjd,mag,errmag``, or Parquet.
+
+Columns are taken by the names in `ReadOptions.columns`, else recognized by the
+aliases in `astromer.surveys.columns`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from astromer.errors import SurveyError
+from astromer.surveys.columns import find_columns, has_columns
+from astromer.surveys.files import (
+    WHITESPACE,
+    Header,
+    find_header,
+    guess_separator,
+    is_number,
+    leading_lines,
+    object_name,
+    read_head,
+    split_line,
+)
+from astromer.surveys.observations import ObservationTable, ReadOptions, Survey
+from astromer.surveys.parsing import (
+    NUMBERS,
+    Layout,
+    checked,
+    number_type,
+    numbers_from_text,
+    observation_table,
+    read_columns,
+    read_text_table,
+    split_tables,
+)
+
+__all__ = ["SURVEY"]
+
+_TEXTS: Final = ("object_id", "passband", "class_name")
+_SUFFIXES: Final = (".csv", ".tsv", ".parquet")
+_PARQUET_MAGIC: Final = b"PAR1"
+_LISTS_PER_BATCH: Final = 1024
+"""Light curves unfolded at a time where a row holds whole lists."""
+
+
+def _detect(path: Path, head: bytes) -> bool:
+    if head.startswith(_PARQUET_MAGIC):
+        return True
+    if b"\0" in head:
+        return False
+    if path.name.removesuffix(".gz").endswith(_SUFFIXES):
+        return True
+    header = _guess_header(head.decode(errors="replace").splitlines())
+    return header is not None and (
+        has_columns(header.names, *NUMBERS)
+        or has_columns(header.names, "path", "object_id")
+    )
+
+
+@checked
+def _read(path: Path, options: ReadOptions) -> Iterator[ObservationTable]:
+    names = _column_names(path)
+    listed = has_columns(names, "path") and not has_columns(names, "time", "mag")
+    if listed or "path" in options.columns:
+        return _read_listed_files(path, names, options)
+    return _read_observations(path, options)
+
+
+def _read_observations(
+    path: Path, options: ReadOptions, known: Mapping[str, str] | None = None
+) -> Iterator[ObservationTable]:
+    """Read a file of observations; `known` holds what another table says of it."""
+    known = known or {}
+    chosen = {k: v for k, v in options.columns.items() if k not in known}
+    names = _column_names(path)
+    columns = find_columns(
+        path,
+        names,
+        needed=NUMBERS,
+        optional=[role for role in _TEXTS if role not in known],
+        chosen=chosen,
+    )
+    object_id = known.get("object_id", object_name(path))
+    passband = known.get("passband", options.passband or "")
+    class_name = known.get("class_name")
+    if not _is_parquet(path):
+        yield from read_text_table(
+            path,
+            _text_header(path),
+            columns,
+            options,
+            object_id=object_id,
+            passband=passband,
+            class_name=class_name,
+        )
+        return
+    roles = {role: names[position] for role, position in columns.items()}
+    for frame in _parquet_batches(path, roles, options):
+        table = observation_table(
+            path,
+            frame,
+            object_id=pl.col("object_id") if "object_id" in roles else object_id,
+            passband=pl.col("passband") if "passband" in roles else passband,
+            class_name=pl.col("class_name") if "class_name" in roles else class_name,
+        )
+        yield from split_tables(table, options.rows_per_table)
+
+
+_read_listed_file = checked(_read_observations)
+
+
+def _read_listed_files(
+    path: Path, names: tuple[str, ...], options: ReadOptions
+) -> Iterator[ObservationTable]:
+    columns = find_columns(
+        path, names, needed=("path",), optional=_TEXTS, chosen=options.columns
+    )
+    if _is_parquet(path):
+        roles = [
+            pl.col(names[position]).alias(role) for role, position in columns.items()
+        ]
+        texts = pl.scan_parquet(path).select(roles).select(pl.all().cast(pl.String))
+        listed = texts.with_row_index("line", offset=1)
+        frames: Iterator[pl.DataFrame] = listed.collect_batches()
+    else:
+        header = _text_header(path)
+        layout = Layout(
+            separator=header.separator,
+            num_columns=len(names),
+            first_line=header.first_line,
+            numbers={},
+            texts=columns,
+        )
+        frames = read_columns(path, layout)
+    for frame in frames:
+        for row in frame.iter_rows(named=True):
+            line = row.pop("line")
+            file = path.parent / (row.pop("path") or "").strip()
+            if not file.is_file():
+                raise SurveyError(
+                    "A listed file does not exist. "
+                    f"Received: path={file} at line {line} of {path}. "
+                    "Paths are relative to the folder of the table."
+                )
+            known = {role: text for role, text in row.items() if text is not None}
+            yield from _read_listed_file(file, options, known)
+
+
+def _parquet_batches(
+    path: Path, roles: Mapping[str, str], options: ReadOptions
+) -> Iterator[pl.DataFrame]:
+    scan = pl.scan_parquet(path).select(
+        pl.col(name).alias(role) for role, name in roles.items()
+    )
+    schema = scan.collect_schema()
+    nested = [role for role, dtype in schema.items() if dtype.is_nested()]
+    size = _LISTS_PER_BATCH if nested else options.rows_per_table
+    batches = scan.with_row_index("line", offset=1).collect_batches(chunk_size=size)
+    for batch in batches:
+        frame = _unfold(path, batch, nested) if nested else batch
+        for role in NUMBERS:
+            if frame.schema[role].is_temporal():
+                raise SurveyError(
+                    f"`{role}` must hold numbers. Received: {frame.schema[role]} in "
+                    f"column {roles[role]!r} of {path}. Write times as MJD in days."
+                )
+        words = [role for role in NUMBERS if frame.schema[role] == pl.String]
+        frame = numbers_from_text(frame, words) if words else frame
+        yield frame.with_columns(
+            pl.col("line").cast(pl.UInt32, strict=False),
+            *(pl.col(role).cast(number_type(role), strict=False) for role in NUMBERS),
+            *(pl.col(role).cast(pl.String) for role in _TEXTS if role in roles),
+        )
+
+
+def _unfold(path: Path, frame: pl.DataFrame, nested: list[str]) -> pl.DataFrame:
+    sizes = frame.select("line", pl.col(nested).list.len())
+    uneven = sizes.filter(
+        pl.any_horizontal(pl.col(name) != pl.col(nested[0]) for name in nested)
+    )
+    if not uneven.is_empty():
+        row = uneven.row(0, named=True)
+        line = row.pop("line")
+        raise SurveyError(
+            f"The lists of a row must have one length. Received: {row} in row {line} "
+            f"of {path}. Write one value per observation in every list."
+        )
+    return frame.explode(nested, empty_as_null=True)
+
+
+def _is_parquet(path: Path) -> bool:
+    return read_head(path, len(_PARQUET_MAGIC)) == _PARQUET_MAGIC
+
+
+def _column_names(path: Path) -> tuple[str, ...]:
+    if _is_parquet(path):
+        return tuple(pl.scan_parquet(path).collect_schema().names())
+    return _text_header(path).names
+
+
+def _text_header(path: Path) -> Header:
+    return _guess_header(leading_lines(path)) or find_header(path)
+
+
+def _guess_header(lines: list[str]) -> Header | None:
+    """Find the header, or do without where rows are just time, magnitude, error."""
+    rows = (i for i, line in enumerate(lines) if line.strip() and line[0] != "#")
+    first = next(rows, None)
+    if first is None:
+        return None
+    separator = guess_separator(lines[first])
+    fields = split_line(lines[first], separator)
+    if not all(map(is_number, fields[: len(NUMBERS)])):
+        return Header(tuple(fields), separator, first + 2)
+    title = lines[first - 1].lstrip("# ") if first else ""
+    for names in (split_line(title, separator), split_line(title, WHITESPACE)):
+        if len(names) == len(fields) and has_columns(names, *NUMBERS):
+            return Header(tuple(names), separator, first + 1)
+    if len(fields) == len(NUMBERS):
+        return Header(NUMBERS, separator, first + 1)
+    return Header(tuple(fields), separator, first + 2)
+
+
+SURVEY: Final = Survey(
+    name="table",
+    description="Long CSV or Parquet, list columns, or metadata and a file per object",
+    patterns=("*.csv", "*.tsv", "*.parquet"),
+    detect=_detect,
+    read=_read,
+)

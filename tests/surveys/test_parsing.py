@@ -1,0 +1,152 @@
+import gzip
+
+import polars as pl
+import pytest
+
+from astromer.errors import SurveyError
+from astromer.surveys import FLAGS, count_flags, files
+from astromer.surveys.parsing import Layout, read_columns
+
+HEADER = "id,mjd,mag,err\n"
+
+
+def flags_of(read, write, row):
+    # The good row keeps the file readable and goes first, as a typed read would.
+    frame = read("table", write("x.csv", f"{HEADER}a,1,15.5,0.5\n{row}\n"))
+    assert frame["flag"][0] is None
+    return frame.row(1, named=True)
+
+
+@pytest.mark.parametrize(
+    ("row", "flag"),
+    [
+        ("a,1,,0.5", "missing_value"),
+        ("a,,15.5,0.5", "missing_value"),
+        ("a,1,15.5", "missing_value"),
+        ("a,1,-99,0.5", "missing_value"),
+        ("a,1,-999.0,0.5", "missing_value"),
+        ("a,1,99.990,99.990", "missing_value"),
+        ("a,1,15.5,-99.0", "missing_value"),
+        ("a,1,null,0.5", "missing_value"),
+        ("a,1,--,None", "missing_value"),
+        ("a,1,nan,0.5", "not_finite"),
+        ("a,inf,15.5,0.5", "not_finite"),
+        ("a,1,15.5,-Infinity", "not_finite"),
+        ("a,1,1e60,0.5", "not_finite"),
+        ("a,1,bright,0.5", "not_a_number"),
+        ("a,1,15:30,", "not_a_number"),
+        ("a,yesterday,15.5,0.5", "not_a_number"),
+        ("a,1,>19.5,99.99", "upper_limit"),
+        ("a,1,<19.5,", "upper_limit"),
+        ("a,1,-98.9,98.9", None),
+        ("a,1,15.5,-0.5", None),
+        ("a,1, 15.5 ,0.5,more,fields", None),
+    ],
+)
+def test_each_kind_of_value_gets_its_flag(read, write, row, flag):
+    result = flags_of(read, write, row)
+    assert result["flag"] == flag
+    assert flag is None or flag in FLAGS
+    assert (result["mag"] is None) == (flag is not None)
+
+
+def test_time_survives_where_the_magnitude_does_not(read, write):
+    assert flags_of(read, write, "a,7.5,>19.5,1")["time"] == 7.5
+    assert flags_of(read, write, "a,nan,19.5,1")["time"] is None
+
+
+@pytest.mark.parametrize(
+    ("written", "days"),
+    [
+        ("2451545.0", 51544.5),
+        ("2400000.5", 0.0),
+        ("2400000.0", 2400000.0),
+        ("51544.5", 51544.5),
+        ("-3.25", -3.25),
+    ],
+)
+def test_julian_dates_become_modified_ones(read, write, written, days):
+    # 2000 January 1, 12 h is JD 2,451,545.0 and MJD 51,544.5 by definition.
+    assert flags_of(read, write, f"a,{written},15,1")["time"] == days
+
+
+def test_time_keeps_double_precision(read, write):
+    assert flags_of(read, write, "a,50000.123456789,15,1")["time"] == 50000.123456789
+
+
+def test_tables_are_the_same_however_the_file_is_cut(read, write, monkeypatch):
+    rows = "".join(f"{i % 7},{i}.5,1{i % 5}.25,0.5\n" for i in range(500))
+    path = write("x.csv", HEADER + rows.replace("13.25", "x") + 'b,"7",1,1\n' + rows)
+    whole = read("table", path)
+    monkeypatch.setattr(files, "_BLOCK_BYTES", 700)
+    assert read("table", path).equals(whole)
+    assert read("table", path, rows_per_table=33).equals(whole)
+    assert whole["line"].to_list() == list(range(2, 1003))
+
+
+def test_rows_per_table_bounds_each_table(write):
+    from astromer.surveys import ReadOptions, get_survey
+
+    path = write("x.csv", HEADER + "a,1,2,3\n" * 100)
+    tables = list(get_survey("table").read(path, ReadOptions(rows_per_table=30)))
+    assert [table.frame.height for table in tables] == [30, 30, 30, 10]
+
+
+def test_unpaired_quote_spoils_its_own_line_only(read, write):
+    path = write("x.csv", HEADER + 'a,1,15.5,0.5\n"b,1,2,3\nc,1,16.5,0.5\n')
+    frame = read("table", path)
+    assert frame["object_id"].to_list() == ["a", '"b', "c"]
+    assert frame["flag"].null_count() == 3
+
+
+def test_file_without_a_single_number_is_refused(read, write):
+    path = write("x.csv", HEADER + "\n" + "a,b,c,d\n" * 3)
+    with pytest.raises(SurveyError, match=r"No row.*x\.csv, 3 rows.*at line 3\."):
+        read("table", path)
+
+
+def test_file_of_missing_values_is_read(read, write):
+    frame = read("table", write("x.csv", HEADER + "a,1,-99,-99\n"))
+    assert count_flags(frame) == {"missing_value": 1}
+
+
+def test_file_with_a_header_alone_is_refused(read, write):
+    with pytest.raises(SurveyError, match=r"holds no observations.*x\.csv, 0 rows"):
+        read("table", write("x.csv", HEADER))
+
+
+def test_text_that_is_not_utf8_is_refused(read, write):
+    path = write("x.csv", HEADER.encode() + b"a,1,2,3\n" * 20_000 + b"\xe9,1,2,3\n")
+    with pytest.raises(SurveyError, match=r"x\.csv.*UTF-8"):
+        read("table", path)
+
+
+def test_gzip_that_ends_early_is_refused_after_its_good_part(write, monkeypatch):
+    from astromer.surveys import ReadOptions, get_survey
+
+    monkeypatch.setattr(files, "_BLOCK_BYTES", 1000)
+    rows = "".join(f"{i},{i * 7919 % 1000}.{i},15.5,0.5\n" for i in range(20_000))
+    path = write("x.csv.gz", gzip.compress((HEADER + rows).encode())[:-5000])
+    tables = get_survey("table").read(path, ReadOptions())
+    assert next(tables).frame["time"][0] == 0.0
+    with pytest.raises(SurveyError, match=r"cut short.*x\.csv\.gz"):
+        list(tables)
+
+
+def test_count_flags_counts_by_name():
+    frame = pl.DataFrame({"flag": ["b", None, "a", "b"]})
+    assert count_flags(frame) == {"a": 1, "b": 2}
+    assert count_flags(frame.clear()) == {}
+
+
+def test_read_columns_leaves_out_what_is_not_in_the_layout(write):
+    path = write("x", "1 2 three\n  4\t5 six \n")
+    layout = Layout(
+        separator=" ", num_columns=3, first_line=1, numbers={"mag": 1}, texts={"w": 2}
+    )
+    (frame,) = read_columns(path, layout)
+    assert frame.select("w", "mag", "line").rows() == [
+        ("three", 2.0, 1),
+        ("six", 5.0, 2),
+    ]
+    assert frame.schema["mag"] == pl.Float32

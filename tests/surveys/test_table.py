@@ -1,0 +1,257 @@
+import gzip
+
+import numpy as np
+import polars as pl
+import pytest
+
+from astromer.errors import SurveyError
+from astromer.surveys import ReadOptions, detect_survey, read_light_curves
+
+LONG = """\
+object_id,passband,time,mag,mag_err,class_name
+a,R,50000.5,15.25,0.125,RRab
+b,R,50000.5,12.5,0.25,
+a,B,50000.5,15.75,0.125,RRab
+a,R,50001.5,15.5,0.125,RRab
+"""
+EXPECTED = [("a", "R", 15.25), ("b", "R", 12.5), ("a", "B", 15.75), ("a", "R", 15.5)]
+
+
+def rows_of(frame):
+    return frame.select("object_id", "passband", "mag").rows()
+
+
+def test_long_csv_keeps_row_order_and_class_names(write, read):
+    frame = read("table", write("long.csv", LONG))
+    assert rows_of(frame) == EXPECTED
+    assert frame["class_name"].to_list() == ["RRab", None, "RRab", "RRab"]
+    assert frame["line"].to_list() == [2, 3, 4, 5]
+    assert frame["flag"].null_count() == 4
+
+
+@pytest.mark.parametrize(
+    ("separator", "name"),
+    [(";", "x.csv"), ("\t", "x.tsv"), ("|", "x.csv"), ("  ", "x.txt")],
+    ids=["semicolon", "tab", "bar", "blanks"],
+)
+def test_long_file_may_use_any_common_separator(write, read, separator, name):
+    lines = LONG.replace("12.5,0.25,\n", "12.5,0.25,null\n").replace(",", separator)
+    path = write(name, lines)
+    assert detect_survey(path).name == "table"
+    assert rows_of(read("table", path)) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        lambda text: gzip.compress(text.encode()),
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: b"\xef\xbb\xbf" + text.encode(),
+        lambda text: text.replace("\n", "\n\n"),
+        lambda text: "# made by hand\n\n" + text,
+        lambda text: text.replace("a,", '"a",').rstrip("\n"),
+        lambda text: text.replace("mag,mag_err", "Magnitude , e-Mag"),
+        lambda text: text.replace(",", " , "),
+    ],
+    ids=["gzip", "crlf", "mark", "blank", "comment", "quotes", "names", "spaces"],
+)
+def test_long_csv_survives_how_programs_write_it(write, read, prepare):
+    frame = read("table", write("long.csv", prepare(LONG)))
+    assert rows_of(frame) == EXPECTED
+    assert frame["flag"].null_count() == 4
+
+
+def test_line_numbers_count_blank_and_comment_lines(write, read):
+    text = "\n# about\nmjd,mag,err\n\n1,2,3\n\n# bad\n2,x,3\n  \n3,4,5\n"
+    frame = read("table", write("x.csv", text))
+    assert frame["line"].to_list() == [5, 8, 10]
+    assert frame["flag"].to_list() == [None, "not_a_number", None]
+
+
+def test_object_is_named_by_its_file_where_no_column_names_it(write, read):
+    frame = read("table", write("star 7.csv.gz", "mjd,mag,err\n1,2,3\n"), passband="g")
+    assert frame.row(0)[:2] == ("star 7", "g")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "mjd,mag,errmag\n50000.5,15.5,0.25\n",
+        "50000.5,15.5,0.25\n",
+        "50000.5   15.5  0.25\n",
+        "# mag err mjd\n15.5 0.25 50000.5\n",
+        "2450001.0;15.5;0.25\n",
+    ],
+    ids=["header", "none", "blanks", "comment", "julian"],
+)
+def test_single_object_file_needs_no_header(write, read, content):
+    frame = read("table", write("star.txt", content))
+    assert frame.select("object_id", "time", "mag", "mag_err").rows() == [
+        ("star", 50000.5, 15.5, 0.25)
+    ]
+
+
+def test_chosen_columns_win_over_aliases(write, read):
+    path = write("x.csv", "mjd,mag,err,flux_mag,who\n1,2,3,4,z\n")
+    frame = read("table", path, columns={"mag": "flux_mag", "object_id": "who"})
+    assert frame.select("object_id", "mag").rows() == [("z", 4.0)]
+
+
+def test_missing_column_is_named_with_what_was_found(write, read):
+    path = write("x.csv", "mjd,brightness,err\n1,2,3\n")
+    with pytest.raises(SurveyError, match=r"`mag`.*x\.csv.*'brightness'.*columns=\{"):
+        read("table", path)
+    with pytest.raises(SurveyError, match=r"`mag`.*looked for: lum"):
+        read("table", path, columns={"mag": "lum"})
+
+
+def test_unknown_role_suggests_the_nearest(write, read):
+    path = write("x.csv", LONG)
+    with pytest.raises(SurveyError, match='Did you mean "passband"'):
+        read("table", path, columns={"passbands": "band"})
+
+
+def test_rows_without_an_object_are_flagged(write, read):
+    path = write("x.csv", "id,mjd,mag,err\na,1,2,3\n,1,2,3\n")
+    assert read("table", path)["flag"].to_list() == [None, "missing_value"]
+
+
+@pytest.fixture
+def listed(write):
+    """Metadata as the released code used it, with one file of each form."""
+    write("LCs/1.csv", "mjd,mag,errmag\n50000.5,15.25,0.5\n50001.5,15.5,0.5\n")
+    write("LCs/2.dat", "50000.5 12.5 0.25\n")
+    parquet = write("LCs/3.parquet", "")
+    pl.DataFrame({"mjd": [50002.5], "mag": [11.5], "errmag": [0.5]}).write_parquet(
+        parquet
+    )
+    return write(
+        "metadata.csv",
+        "ID,Class,Band,Path,Label\n"
+        "one,RRab,R,LCs/1.csv,0\n"
+        "two,EB,B,LCs/2.dat,1\n"
+        "three,EB,B,LCs/3.parquet,1\n",
+    )
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_metadata_names_the_files_beside_it(listed, kind):
+    path = listed
+    if kind == "parquet":
+        path = listed.with_suffix(".parquet")
+        pl.read_csv(listed).write_parquet(path)
+    curves = list(read_light_curves(path))
+    found = [(c.object_id, c.passband, c.class_name, c.mag.tolist()) for c in curves]
+    assert found == [
+        ("one", "R", "RRab", [15.25, 15.5]),
+        ("two", "B", "EB", [12.5]),
+        ("three", "B", "EB", [11.5]),
+    ]
+
+
+def test_metadata_gives_each_file_as_source(listed):
+    tables = list(detect_survey(listed).read(listed, ReadOptions()))
+    assert [t.source.name for t in tables] == ["1.csv", "2.dat", "3.parquet"]
+
+
+def test_metadata_names_line_of_a_file_that_is_not_there(listed, read):
+    (listed.parent / "LCs/2.dat").unlink()
+    with pytest.raises(SurveyError, match=r"2\.dat at line 3 of .*metadata\.csv"):
+        read("table", listed)
+
+
+def test_metadata_names_the_listed_file_that_is_damaged(listed, read):
+    (listed.parent / "LCs/2.dat").write_text("")
+    with pytest.raises(SurveyError, match=r"empty.*2\.dat"):
+        read("table", listed)
+
+
+def test_long_parquet_equals_long_csv(write, read):
+    path = write("long.parquet", "")
+    pl.read_csv(LONG.encode()).write_parquet(path)
+    frame = read("table", path)
+    expected = read("table", write("long.csv", LONG))
+    assert frame.drop("line").equals(expected.drop("line"))
+    assert frame["line"].to_list() == [1, 2, 3, 4]
+
+
+def test_parquet_may_hold_text_integers_and_nulls(write, read):
+    path = write("x.parquet", "")
+    columns = {
+        "id": [7, 7, 8, 8],
+        "mjd": [1, 2, None, 4],
+        "mag": ["15.5", ">19", "16", "bright"],
+        "err": [0.5, 0.5, 0.5, float("inf")],
+    }
+    pl.DataFrame(columns).write_parquet(path)
+    frame = read("table", path)
+    assert frame["object_id"].to_list() == ["7", "7", "8", "8"]
+    assert frame["flag"].to_list() == [
+        None,
+        "upper_limit",
+        "missing_value",
+        "not_a_number",
+    ]
+
+
+def test_parquet_lists_unfold_with_the_row_as_line(write):
+    path = write("lists.parquet", "")
+    columns = {
+        "id": ["a", "b", "c"],
+        "label": ["RR", None, "EB"],
+        "band": ["V", "V", "g"],
+        "mjd": [[1.0, 2.0], [], [3.0]],
+        "mag": [[15.0, 15.5], [], [12.0]],
+        "err": [[0.5, 0.25], [], [0.125]],
+    }
+    pl.DataFrame(columns, schema_overrides={"mag": pl.List(pl.Float32)}).write_parquet(
+        path
+    )
+    (table,) = detect_survey(path).read(path, ReadOptions())
+    assert table.frame["line"].to_list() == [1, 1, 2, 3]
+    # The object without observations is counted, not lost.
+    assert table.frame["flag"].to_list() == [None, None, "missing_value", None]
+    curves = list(read_light_curves(path))
+    assert [(c.object_id, c.class_name, len(c)) for c in curves] == [
+        ("a", "RR", 2),
+        ("c", "EB", 1),
+    ]
+
+
+def test_parquet_lists_of_different_lengths_name_the_row(write, read):
+    path = write("lists.parquet", "")
+    columns = {"mjd": [[1.0], [1.0, 2.0]], "mag": [[1.0], [1.0]], "err": [[1.0], [1.0]]}
+    pl.DataFrame(columns).write_parquet(path)
+    with pytest.raises(SurveyError, match=r"one length.*'time': 2.*row 2 of"):
+        read("table", path)
+
+
+def test_parquet_dates_are_refused(write, read):
+    path = write("x.parquet", "")
+    columns = {"time": np.array(["2020-01-01"], "M8[ms]"), "mag": [1.0], "err": [1.0]}
+    pl.DataFrame(columns).write_parquet(path)
+    with pytest.raises(SurveyError, match=r"`time` must hold numbers.*Datetime"):
+        read("table", path)
+
+
+def test_truncated_parquet_is_named(write, read):
+    path = write("x.parquet", b"PAR1" + b"\x15" * 50)
+    with pytest.raises(SurveyError, match=r"damaged.*x\.parquet"):
+        read("table", path)
+
+
+@pytest.mark.parametrize("name", ["asas_acvs", "crts_labelled", "crts_unlabelled"])
+def test_shared_parquet_agrees_with_its_lists(shared, name):
+    path = shared / f"data/{name}.parquet"
+    table = next(detect_survey(path).read(path, ReadOptions()))
+    stars = pl.scan_parquet(path).head(60).collect()
+    parts = table.frame.partition_by("object_id", maintain_order=True)
+    assert len(parts) > stars.height
+    for part, star in zip(parts, stars.iter_rows(named=True), strict=False):
+        assert set(part["object_id"]) == {star["id"]}
+        assert set(part["passband"]) == {star["band"]}
+        assert set(part["class_name"]) == {star["label"]}
+        assert part["flag"].null_count() == part.height
+        assert part["time"].to_list() == star["mjd"]
+        assert part["mag"].to_list() == star["mag"]
+        assert part["mag_err"].to_list() == star["err"]
