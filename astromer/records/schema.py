@@ -7,6 +7,7 @@ plain TFRecord files of plain Examples, which any TensorFlow reads.
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,7 +141,13 @@ def decode_example(serialized: bytes) -> LightCurve:
             label=values[LABEL_KEY],
             class_name=values[CLASS_NAME_KEY].decode() or None,
         )
-    except (KeyError, IndexError, ValueError, AttributeError) as error:
+    except (
+        AttributeError,
+        LookupError,
+        RuntimeError,  # an empty message ends a generator within a generator
+        TypeError,
+        ValueError,
+    ) as error:
         raise RecordError(
             "The record is not a light curve of this schema. Received: "
             f"{len(serialized)} bytes ({type(error).__name__}: {error}). "
@@ -216,6 +223,8 @@ def _masked_crc(data: bytes) -> bytes:
     return struct.pack("<I", masked)
 
 
+# Sizes repeat from one light curve to the next; this halves the time of encoding.
+@functools.lru_cache(maxsize=1024)
 def _varint(value: int) -> bytes:
     value &= 0xFFFFFFFFFFFFFFFF
     out = bytearray()

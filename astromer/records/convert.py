@@ -1,0 +1,585 @@
+"""Survey files to a folder of records: read, clean, split, write, in this order.
+
+Memory is bounded by a partition. An input of one partition stays in memory; a
+larger one goes through `.work/` in the output folder, which also holds what an
+interrupted conversion needs to go on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import logging
+import multiprocessing
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar
+
+import numpy as np
+import polars as pl
+
+from astromer._version import __version__
+from astromer.errors import AstromerError, ConfigError, RecordError, unknown_name
+from astromer.records.blocks import (
+    Block,
+    Spill,
+    batch_tables,
+    block_from_tables,
+    group_buckets,
+    load_buckets,
+    merge_blocks,
+)
+from astromer.records.cleaning import CleanPartition, CutCount, clean_block
+from astromer.records.inputs import (
+    name_below_common_folder,
+    name_survey,
+    summarize_inputs,
+)
+from astromer.records.labels import Labels, read_labels
+from astromer.records.manifest import (
+    MANIFEST_NAME,
+    REJECTED_NAME,
+    InputSummary,
+    LabelCounts,
+    Manifest,
+    ShardInfo,
+)
+from astromer.records.options import ConvertOptions
+from astromer.records.planning import (
+    Part,
+    describe_splits,
+    list_objects,
+    plan_shards,
+    sum_cuts,
+    summarize_rejected,
+)
+from astromer.records.splits import assign_splits
+from astromer.records.writer import ShardTask, finished_shard, write_shard
+from astromer.surveys import (
+    ObservationTable,
+    find_files,
+    read_observations,
+)
+
+__all__ = ["Progress", "convert", "convert_tables"]
+
+WORK_NAME: Final = ".work"
+MIN_CURVES_FOR_PROCESSES: Final = 100_000
+"""Light curves below which starting processes takes longer than writing them."""
+
+_LOGGER = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+class Progress(Protocol):
+    """What a conversion tells about how far it is; an exception in it stops it."""
+
+    def __call__(self, stage: str, done: int, total: int | None, unit: str) -> None:
+        """Receive the state of a stage.
+
+        Parameters
+        ----------
+        stage : str
+            ``read``, ``clean`` or ``write``, in this order.
+        done : int
+            Amount done so far.
+        total : int or None
+            Amount in all; None where it is not known yet.
+        unit : str
+            ``rows`` or ``light curves``.
+        """
+
+
+def convert(
+    survey: str | None,
+    inputs: str | Path | Iterable[str | Path],
+    out: str | Path,
+    *,
+    options: ConvertOptions | str | Path | None = None,
+    resume: bool = False,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+    **overrides: Any,
+) -> Manifest:
+    """Convert survey files to sharded TFRecords with a manifest.
+
+    The same options and inputs give the same bytes, however many processes work and
+    however often the conversion was interrupted.
+
+    Parameters
+    ----------
+    survey : str or None
+        Native format, e.g. ``"macho"``; None takes it from `options`, or else
+        recognizes it from the files.
+    inputs : path or iterable of paths
+        Files, folders or glob patterns.
+    out : str or pathlib.Path
+        Folder for the records; new or empty, unless `resume`.
+    options : ConvertOptions or path of a TOML file, optional
+        Where to start from; defaults otherwise.
+    resume : bool
+        Finish an interrupted conversion. Shards that are complete stay untouched.
+    dry_run : bool
+        Do everything but write; the manifest then holds counts, and neither sizes
+        nor checksums of shards.
+    progress : Progress, optional
+        Called as the conversion goes on.
+    **overrides
+        Fields of `ConvertOptions`, which win over `options`. With ``jobs`` above 1,
+        a script needs the usual ``if __name__ == "__main__":``.
+
+    Returns
+    -------
+    manifest : Manifest
+
+    Raises
+    ------
+    ConfigError
+        If an option is not valid, the folder is not empty, or it belongs to a
+        conversion with other options or inputs.
+    SurveyError
+        If a file cannot be read.
+    RecordError
+        If no light curve is left after the cuts.
+    """
+    if survey is not None:
+        overrides = {**overrides, "survey": survey}
+    if isinstance(options, str | Path):
+        chosen = ConvertOptions.from_toml(options, **overrides)
+    else:
+        chosen = (options or ConvertOptions()).replace(**overrides)
+    paths = [inputs] if isinstance(inputs, str | Path) else list(inputs)
+    files = find_files(paths, chosen.survey)
+    name = name_survey(chosen.survey, files)
+    names = name_below_common_folder(files)
+    return convert_tables(
+        read_observations(files, chosen.survey, chosen.read_options()),
+        out,
+        chosen,
+        survey=name,
+        inputs=summarize_inputs(files, names, chosen.labels),
+        source_name=lambda path: names.get(path, path.name),
+        resume=resume,
+        dry_run=dry_run,
+        progress=progress,
+    )
+
+
+def convert_tables(
+    tables: Iterable[ObservationTable],
+    out: str | Path,
+    options: ConvertOptions | None = None,
+    *,
+    survey: str = "survey",
+    inputs: InputSummary | None = None,
+    source_name: Callable[[Path], str] = lambda path: path.name,
+    resume: bool = False,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Manifest:
+    """Convert observation tables, wherever they come from; see `convert`.
+
+    Parameters
+    ----------
+    tables : iterable of ObservationTable
+        Consumed once, and not at all if an earlier run has read everything.
+    out : str or pathlib.Path
+        Folder for the records.
+    options : ConvertOptions, optional
+    survey : str
+        Begins the names of shards.
+    inputs : InputSummary, optional
+        What the tables come from; a resumed conversion must have the same.
+    source_name : callable
+        Name under which a source file is reported.
+    resume, dry_run, progress
+        As for `convert`.
+
+    Returns
+    -------
+    manifest : Manifest
+    """
+    folder = Path(out)
+    conversion = _Conversion(
+        folder=folder,
+        work=folder / WORK_NAME,
+        survey=survey,
+        options=options or ConvertOptions(),
+        inputs=inputs or InputSummary(),
+        source_name=source_name,
+        progress=progress or _silent,
+    )
+    if dry_run:
+        with tempfile.TemporaryDirectory(prefix="astromer-") as work:
+            conversion.work = Path(work)
+            return conversion.run(tables, dry_run=True)
+    finished = conversion.open_folder(resume=resume)
+    if finished is not None:
+        return finished
+    try:
+        manifest = conversion.run(tables, dry_run=False)
+    except AstromerError:
+        # A bad input or option must not leave a folder that asks for `resume`.
+        if not any(folder.glob("*.tfrecord")):
+            shutil.rmtree(conversion.work, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+    shutil.rmtree(conversion.work)
+    return manifest
+
+
+@dataclasses.dataclass(slots=True)
+class _Conversion:
+    folder: Path
+    work: Path
+    survey: str
+    options: ConvertOptions
+    inputs: InputSummary
+    source_name: Callable[[Path], str]
+    progress: Progress
+    labels: Labels | None = None
+    num_labels_unused: int = 0
+
+    def open_folder(self, *, resume: bool) -> Manifest | None:
+        """Claim the output folder; return the manifest if all is done already."""
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ConfigError(f"`out` must be a folder. Received: out={self.folder}.")
+        plan = {
+            "options": self.options.to_dict(),
+            "inputs": dataclasses.asdict(self.inputs),
+            "versions": _versions(),
+        }
+        plan_file = self.work / "plan.json"
+        present = {path.name for path in self.folder.glob("*")}
+        if present and not resume:
+            state = "something else"
+            if MANIFEST_NAME in present:
+                state = "finished records"
+            elif plan_file.exists():
+                state = "an interrupted conversion; pass resume to finish it"
+            raise ConfigError(
+                "The output folder must be new or empty. "
+                f"Received: out={self.folder}, which holds {state}. "
+                "Choose another folder, or remove this one first."
+            )
+        finished = MANIFEST_NAME in present
+        if finished:
+            manifest = Manifest.load(self.folder)
+            self._check_same(
+                manifest.options, dataclasses.asdict(manifest.inputs), plan
+            )
+            self.work.mkdir(exist_ok=True)
+            for shard in manifest.shards:
+                note = self.work / f"{shard.name}.json"
+                note.write_text(json.dumps(dataclasses.asdict(shard)), encoding="utf-8")
+            tasks = [
+                ShardTask(shard.name, shard.split, (), 0, 0)
+                for shard in manifest.shards
+            ]
+            if all(finished_shard(task, self.folder, self.work) for task in tasks):
+                shutil.rmtree(self.work)
+                return manifest
+        elif plan_file.exists():
+            earlier = json.loads(plan_file.read_text(encoding="utf-8"))
+            self._check_same(earlier["options"], earlier["inputs"], plan)
+            if earlier["versions"] != plan["versions"]:
+                raise ConfigError(
+                    "A conversion is resumed with the versions that began it. "
+                    f"Received: versions={plan['versions']}, begun with "
+                    f"{earlier['versions']}. Install those, or start in a new folder."
+                )
+        elif present - {WORK_NAME}:
+            raise ConfigError(
+                "Only a conversion can be resumed. "
+                f"Received: out={self.folder}, which holds something else. "
+                "Choose another folder."
+            )
+        self.work.mkdir(parents=True, exist_ok=True)
+        _write_json(plan_file, plan)
+        return None
+
+    def _check_same(
+        self, options: dict[str, Any], inputs: dict[str, Any], plan: dict[str, Any]
+    ) -> None:
+        differing = [
+            f"{name}={plan['options'].get(name)!r} (was {options.get(name)!r})"
+            for name in sorted({*options, *plan["options"]})
+            if options.get(name) != plan["options"].get(name)
+        ]
+        if inputs["fingerprint"] != plan["inputs"]["fingerprint"]:
+            differing.append(
+                f"inputs: {plan['inputs']['num_files']} files, "
+                f"{plan['inputs']['bytes']} bytes (was {inputs['num_files']} files, "
+                f"{inputs['bytes']} bytes, or changed since)"
+            )
+        if differing:
+            raise ConfigError(
+                "A conversion is resumed with the options and inputs that began it. "
+                f"Received: {'; '.join(differing)} for out={self.folder}. "
+                "Choose another folder, or use the earlier values."
+            )
+
+    def run(self, tables: Iterable[ObservationTable], *, dry_run: bool) -> Manifest:
+        if self.options.labels is not None:
+            self.labels = read_labels(self.options.labels)
+        parts = list(self._parts(tables))
+        cuts = sum_cuts(parts)
+        self._check_something_left(parts, cuts)
+        objects = list_objects(parts)
+        split = self.options.split
+        sides = assign_splits(objects, split, self.options.seed)
+        splits, label_map = describe_splits(parts, objects, sides, list(split))
+        if not dry_run:
+            self._save_for_processes(parts, objects.height)
+        tasks = plan_shards(
+            parts,
+            objects,
+            sides,
+            list(split),
+            survey=self.survey,
+            objects_per_shard=self.options.objects_per_shard,
+        )
+        if dry_run:
+            shards = [
+                ShardInfo(
+                    name=task.name,
+                    split=task.split,
+                    num_light_curves=task.num_light_curves,
+                    num_observations=task.num_observations,
+                    bytes=0,
+                    sha256="",
+                )
+                for task in tasks
+            ]
+        else:
+            shards = self._write_shards(tasks, parts, label_map)
+            self._write_rejected(parts)
+        manifest = Manifest(
+            survey=self.survey,
+            versions=_versions(),
+            options=self.options.to_dict(),
+            inputs=self.inputs,
+            rows_read=sum(part.data.rows_read for part in parts),
+            cuts=cuts,
+            rejected=summarize_rejected(parts),
+            labels=LabelCounts(
+                objects_without_label=objects["class_name"].null_count(),
+                labels_without_object=self.num_labels_unused,
+                conflicting_objects=sum(part.data.num_conflicts for part in parts),
+            ),
+            label_map=label_map,
+            splits=splits,
+            shards=shards,
+        )
+        if manifest.num_observations != sum(len(part.data.time) for part in parts):
+            raise RecordError(
+                "Rows written must be rows kept. Received: "
+                f"num_observations={manifest.num_observations}. "
+                "Please report this with the input."
+            )
+        _LOGGER.info(
+            "%d of %d observations in %d light curves and %d shards",
+            manifest.num_observations,
+            manifest.rows_read,
+            manifest.num_light_curves(),
+            len(shards),
+        )
+        return manifest if dry_run else manifest.save(self.folder)
+
+    def _parts(self, tables: Iterable[ObservationTable]) -> Iterator[Part]:
+        """Read and clean; in memory if one partition is enough."""
+        state_file = self.work / "read.json"
+        if not state_file.exists():
+            block = self._read(tables, state_file)
+            if block is not None:
+                self.progress("clean", 0, len(block), "rows")
+                yield Part(clean_block(block, self.options))
+                self.progress("clean", len(block), len(block), "rows")
+                return
+        state = json.loads(state_file.read_text(encoding="utf-8"))
+        self.num_labels_unused = state["num_labels_unused"]
+        partitions = group_buckets(state["rows"], self.options.rows_per_partition)
+        total, done = sum(state["rows"]), 0
+        folders = [
+            self.work / f"partition-{number:05d}" for number in range(len(partitions))
+        ]
+        tasks = [
+            (self.work / "rows", buckets, self.options, folder)
+            for folder, buckets in zip(folders, partitions, strict=True)
+            if not (folder / "report.json").exists()
+        ]
+        self.progress("clean", 0, total, "rows")
+        for num_rows in _run_all(_clean_buckets, tasks, self.options.jobs):
+            done += num_rows
+            self.progress("clean", done, total, "rows")
+        for folder in folders:
+            report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+            yield Part(CleanPartition.load(folder, report), folder)
+        self.progress("clean", total, total, "rows")
+
+    def _read(
+        self, tables: Iterable[ObservationTable], state_file: Path
+    ) -> Block | None:
+        """Return everything as one block, or None after writing it to the disk."""
+        held: list[Block] = []
+        rows_held = rows_read = 0
+        spill: Spill | None = None
+        for batch in batch_tables(tables, self.options.rows_per_partition):
+            block = block_from_tables(
+                batch, [self.source_name(table.source) for table in batch]
+            )
+            if self.labels is not None:
+                block = dataclasses.replace(
+                    block, curves=self.labels.attach(block.curves)
+                )
+            if held and rows_held + len(block) > self.options.rows_per_partition:
+                spill = spill or _new_spill(self.work / "rows")
+                spill.add(merge_blocks(held))
+                held, rows_held = [], 0
+            held.append(block)
+            rows_held += len(block)
+            rows_read += len(block)
+            self.progress("read", rows_read, None, "rows")
+        self.progress("read", rows_read, rows_read, "rows")
+        if self.labels is not None:
+            self.num_labels_unused = self.labels.num_without_object
+        if rows_read == 0:
+            raise RecordError(
+                "The input must hold observations. Received: 0 rows from "
+                f"{self.inputs.num_files} files. Check the paths and the survey."
+            )
+        if spill is None and rows_held <= self.options.rows_per_partition:
+            return merge_blocks(held)
+        spill = spill or _new_spill(self.work / "rows")
+        spill.add(merge_blocks(held))
+        _write_json(
+            state_file,
+            {"rows": spill.rows, "num_labels_unused": self.num_labels_unused},
+        )
+        return None
+
+    def _check_something_left(
+        self, parts: Sequence[Part], cuts: dict[str, CutCount]
+    ) -> None:
+        read = sorted({name for part in parts for name in part.data.passbands_read})
+        for passband in self.options.passbands or ():
+            if passband not in read:
+                raise ConfigError(unknown_name("passband", passband, read))
+        if all(part.data.curves.height == 0 for part in parts):
+            lost = ", ".join(f"{n}: {cut.observations}" for n, cut in cuts.items())
+            rows_read = sum(part.data.rows_read for part in parts)
+            raise RecordError(
+                "No light curve is left after the cuts. Received: "
+                f"{rows_read} observations, cut by {lost}. "
+                "Loosen the cuts, or check the columns and units of the input."
+            )
+
+    def _save_for_processes(self, parts: Sequence[Part], num_objects: int) -> None:
+        """Put what other processes will read where they can read it."""
+        pays = parts[0].data.curves.height >= MIN_CURVES_FOR_PROCESSES
+        several = num_objects > self.options.objects_per_shard
+        if self.options.jobs > 1 and pays and several and parts[0].folder is None:
+            # A single partition: several ones are on the disk already.
+            parts[0].folder = self.work / "partition-00000"
+            _save_part(parts[0].data, parts[0].folder)
+
+    def _write_shards(
+        self,
+        tasks: Sequence[ShardTask],
+        parts: Sequence[Part],
+        label_map: dict[str, int],
+    ) -> list[ShardInfo]:
+        shards: dict[str, ShardInfo] = {}
+        missing = []
+        for task in tasks:
+            info = finished_shard(task, self.folder, self.work)
+            if info is None:
+                missing.append(task)
+            else:
+                shards[task.name] = info
+        total = sum(task.num_light_curves for task in tasks)
+        done = sum(shard.num_light_curves for shard in shards.values())
+        self.progress("write", done, total, "light curves")
+        jobs = self.options.jobs if all(part.folder for part in parts) else 1
+        arguments = [(task, self.folder, self.work, label_map) for task in missing]
+        for info in _run_all(write_shard, arguments, jobs):
+            shards[info.name] = info
+            done += info.num_light_curves
+            self.progress("write", done, total, "light curves")
+        return [shards[task.name] for task in tasks]
+
+    def _write_rejected(self, parts: Sequence[Part]) -> None:
+        temporary = self.work / f"{REJECTED_NAME}.tmp"
+        with open(temporary, "wb") as stream:
+            for number, part in enumerate(parts):
+                part.data.rejected.write_csv(stream, include_header=number == 0)
+        temporary.replace(self.folder / REJECTED_NAME)
+
+
+def _silent(stage: str, done: int, total: int | None, unit: str) -> None:
+    """Ignore progress."""
+
+
+def _new_spill(folder: Path) -> Spill:
+    # What an interrupted reading left is not known to be complete.
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return Spill(folder)
+
+
+def _clean_buckets(
+    spilled: Path, buckets: Sequence[int], options: ConvertOptions, folder: Path
+) -> int:
+    """Clean one partition and save it; return its rows. Runs in any process."""
+    part = clean_block(load_buckets(spilled, buckets), options)
+    _save_part(part, folder)
+    for bucket in buckets:
+        shutil.rmtree(spilled / f"{bucket:03d}")
+    return part.rows_read
+
+
+def _save_part(part: CleanPartition, folder: Path) -> None:
+    part.save(folder)
+    # Last: it says that the rest is complete.
+    _write_json(folder / "report.json", part.report())
+
+
+def _run_all(
+    function: Callable[..., _T], tasks: Sequence[tuple[Any, ...]], jobs: int
+) -> Iterator[_T]:
+    """Yield results as they come, from this process or from several."""
+    if jobs == 1 or len(tasks) <= 1:
+        for task in tasks:
+            yield function(*task)
+        return
+    # Not fork: the threads of polars do not survive it.
+    context = multiprocessing.get_context("spawn")
+    workers = min(jobs, len(tasks))
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        futures = [pool.submit(function, *task) for task in tasks]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "astromer": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "polars": pl.__version__,
+    }
+
+
+def _write_json(path: Path, values: Any) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(values), encoding="utf-8")
+    temporary.replace(path)

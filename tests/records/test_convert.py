@@ -1,0 +1,338 @@
+"""From tables and files to a folder of records."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+
+from astromer.errors import ConfigError, RecordError, SurveyError
+from astromer.records import (
+    ConvertOptions,
+    Manifest,
+    convert,
+    convert_tables,
+    read_records,
+    verify_records,
+)
+from astromer.records import convert as convert_function
+from astromer.surveys import OBSERVATION_SCHEMA, ObservationTable
+
+SMALL = ConvertOptions(objects_per_shard=10, min_observations=3)
+
+
+def checksums(folder):
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.iterdir())
+    }
+
+
+def test_convert_conserves_every_observation(tmp_path, survey_tables, keep_all):
+    frame = pl.concat([table.frame for table in survey_tables()])
+    convert_tables(survey_tables(), tmp_path / "out", keep_all)
+    curves = list(read_records(tmp_path / "out"))
+    groups = frame.group_by("object_id", "passband", maintain_order=True)
+    for curve, (key, rows) in zip(curves, groups, strict=True):
+        assert (curve.object_id, curve.passband) == key
+        np.testing.assert_array_equal(curve.time, rows["time"])
+        np.testing.assert_array_equal(curve.mag, rows["mag"])
+        np.testing.assert_array_equal(curve.mag_err, rows["mag_err"])
+        assert curve.class_name == rows["class_name"][0]
+        assert curve.label == {"EB": 0, "RRab": 1, None: -1}[curve.class_name]
+
+
+def test_convert_writes_named_shards_and_a_manifest_that_adds_up(records):
+    names = sorted(path.name for path in records.iterdir())
+    assert names == [
+        "manifest.json",
+        "rejected.csv",
+        *(f"test-{split}-{i:05d}-of-{n:05d}.tfrecord"
+          for split, n in (("test", 1), ("train", 4), ("validation", 1))
+          for i in range(n)),
+    ]  # fmt: skip
+    manifest = Manifest.load(records)
+    # 40 objects: 14 RRab, 13 EB, 13 unknown; 0.8, 0.1, 0.1 of each by remainder.
+    assert {n: s.num_objects for n, s in manifest.splits.items()} == {
+        "train": 11 + 11 + 11,
+        "validation": 2 + 1 + 1,
+        "test": 1 + 1 + 1,
+    }
+    assert (
+        manifest.num_light_curves()
+        == 40 + 20
+        == sum(shard.num_light_curves for shard in manifest.shards)
+    )
+    cut = sum(count.observations for count in manifest.cuts.values())
+    assert manifest.rows_read == manifest.num_observations + cut
+    assert manifest.label_map == {"EB": 0, "RRab": 1}
+    assert manifest.labels.objects_without_label == 13
+    assert sum(manifest.splits["train"].classes.values()) == (
+        manifest.num_light_curves("train")
+    )
+    assert {"R", "B"} == set(manifest.splits["train"].passbands)
+    assert all(check.passed for check in verify_records(records))
+
+
+def test_all_passbands_of_an_object_share_a_shard(records):
+    manifest = Manifest.load(records)
+    shard_of = {}
+    for path in manifest.shard_paths():
+        curves = list(read_records(path))
+        assert len({curve.object_id for curve in curves}) <= 10
+        for curve in curves:
+            assert shard_of.setdefault(curve.object_id, path) == path
+
+
+def test_splits_do_not_depend_on_the_order_of_rows(tmp_path, survey_tables):
+    convert_tables(survey_tables(), tmp_path / "a", SMALL)
+    convert_tables(survey_tables(scatter=5), tmp_path / "b", SMALL)
+    for split in ("train", "validation", "test"):
+        first, second = (
+            sorted(
+                (c.object_id, c.passband, c.time.tobytes())
+                for c in read_records(tmp_path / name, split)
+            )
+            for name in "ab"
+        )
+        assert first == second
+
+
+@pytest.mark.parametrize("scatter", [None, 5])
+def test_partitions_on_disk_give_the_same_light_curves_as_memory(
+    tmp_path, survey_tables, scatter
+):
+    convert_tables(survey_tables(scatter=scatter), tmp_path / "memory", SMALL)
+    manifest = convert_tables(
+        survey_tables(scatter=scatter, num_tables=5),
+        tmp_path / "disk",
+        SMALL.replace(rows_per_partition=200),
+    )
+    whole = Manifest.load(tmp_path / "memory")
+    assert manifest.cuts == whole.cuts
+    assert manifest.splits == whole.splits
+    for split in manifest.splits:
+        first, second = (
+            {(c.object_id, c.passband): c for c in read_records(tmp_path / name, split)}
+            for name in ("memory", "disk")
+        )
+        assert first == second
+    assert not (tmp_path / "disk" / ".work").exists()
+
+
+def test_bytes_do_not_depend_on_jobs(tmp_path, survey_tables, monkeypatch):
+    options = SMALL.replace(rows_per_partition=300)
+    convert_tables(survey_tables(), tmp_path / "one", options)
+    convert_tables(survey_tables(), tmp_path / "two", options.replace(jobs=2))
+    assert checksums(tmp_path / "one") == checksums(tmp_path / "two")
+
+
+def test_jobs_share_a_single_partition_through_the_disk(
+    tmp_path, survey_tables, monkeypatch
+):
+    module = sys.modules[convert_function.__module__]
+    monkeypatch.setattr(module, "MIN_CURVES_FOR_PROCESSES", 1)
+    convert_tables(survey_tables(), tmp_path / "one", SMALL)
+    convert_tables(survey_tables(), tmp_path / "two", SMALL.replace(jobs=2))
+    assert checksums(tmp_path / "one") == checksums(tmp_path / "two")
+
+
+def test_dry_run_counts_and_writes_nothing(tmp_path, survey_tables):
+    dry = convert_tables(survey_tables(), tmp_path / "out", SMALL, dry_run=True)
+    assert not (tmp_path / "out").exists()
+    wet = convert_tables(survey_tables(), tmp_path / "out", SMALL)
+    assert dry.splits == wet.splits
+    assert dry.cuts == wet.cuts
+    assert [shard.name for shard in dry.shards] == [shard.name for shard in wet.shards]
+    assert {(shard.bytes, shard.sha256) for shard in dry.shards} == {(0, "")}
+
+
+def test_rejected_light_curves_are_all_in_the_file_and_100_in_the_manifest(
+    tmp_path, table, keep_all
+):
+    short = [f"short{i}" for i in range(150)]
+    manifest = convert_tables(
+        [table("in.csv", object_id=["long"] * 5 + short)],
+        tmp_path / "out",
+        keep_all.replace(min_observations=5),
+    )
+    written = pl.read_csv(tmp_path / "out" / "rejected.csv")
+    assert written["object_id"].to_list() == short
+    assert written["line"].to_list() == list(range(7, 157))
+    assert manifest.rejected.by_reason == {"too_few_observations": 150}
+    assert len(manifest.rejected.first) == 100
+    assert manifest.rejected.first[0] == {
+        "object_id": "short0", "passband": "R", "reason": "too_few_observations",
+        "source": "in.csv", "line": 7, "n_observations": 1, "n_read": 1,
+    }  # fmt: skip
+
+
+def test_quantiles_are_those_of_numpy(records):
+    curves = list(read_records(records, "train"))
+    quantiles = Manifest.load(records).splits["train"].quantiles
+    lengths = [len(curve) for curve in curves]
+    assert quantiles["num_observations"]["0.25"] == np.quantile(lengths, 0.25)
+    steps = [np.median(np.diff(curve.time)) for curve in curves]
+    assert quantiles["cadence"]["0.5"] == pytest.approx(np.median(steps), rel=1e-5)
+    brightest = min(curve.mag.min() for curve in curves)
+    assert quantiles["mag_min"]["0"] == pytest.approx(brightest, rel=1e-5)
+
+
+def test_progress_tells_stages_in_order_and_ends_at_the_total(tmp_path, survey_tables):
+    seen = []
+    convert_tables(
+        survey_tables(),
+        tmp_path / "out",
+        SMALL,
+        progress=lambda *told: seen.append(told),
+    )
+    assert list(dict.fromkeys(stage for stage, *_ in seen)) == [
+        "read",
+        "clean",
+        "write",
+    ]
+    last = {stage: (done, total, unit) for stage, done, total, unit in seen}
+    assert last["read"][0] == last["read"][1] == last["clean"][0] == last["clean"][1]
+    assert last["write"] == (60, 60, "light curves")
+
+
+def test_unknown_passband_names_those_that_exist_and_leaves_no_folder(
+    tmp_path, survey_tables
+):
+    with pytest.raises(ConfigError, match=r'passband="V".*Known: B, R'):
+        convert_tables(
+            survey_tables(), tmp_path / "out", SMALL.replace(passbands=("V",))
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_input_without_a_light_curve_left_says_what_cut_it(tmp_path, table):
+    with pytest.raises(RecordError, match=r"2 observations, cut by .*not_positive: 2"):
+        convert_tables([table(mag_err=[-1.0, 0.0])], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_input_without_rows_is_an_error(tmp_path):
+    empty = ObservationTable(tmp_path, pl.DataFrame(schema=OBSERVATION_SCHEMA))
+    for tables in ([], [empty]):
+        with pytest.raises(RecordError, match="Received: 0 rows"):
+            convert_tables(tables, tmp_path / "out")
+
+
+def test_row_conservation_is_checked(tmp_path, survey_tables, monkeypatch):
+    from astromer.records import cleaning
+
+    def forget(self, name, out):
+        self.keep(~out)
+        self.lengths = np.bincount(self.curve, minlength=len(self.lengths))
+
+    monkeypatch.setattr(cleaning._Rows, "cut", forget)
+    with pytest.raises(RecordError, match="Rows read must be rows kept plus rows cut"):
+        convert_tables(survey_tables(), tmp_path / "out", SMALL)
+
+
+# From files ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def long_csv(tmp_path, survey_tables):
+    path = tmp_path / "in" / "stars.csv"
+    path.parent.mkdir()
+    frame = pl.concat([table.frame for table in survey_tables()])
+    frame.drop("line", "flag").write_csv(path)
+    return path
+
+
+def test_convert_reads_files_and_gives_the_same_records_as_tables(
+    tmp_path, long_csv, survey_tables
+):
+    manifest = convert("table", long_csv, tmp_path / "a", options=SMALL)
+    convert_tables(survey_tables(), tmp_path / "b", SMALL)
+    assert list(read_records(tmp_path / "a")) == list(read_records(tmp_path / "b"))
+    assert manifest.survey == "table"
+    assert manifest.shards[0].name.startswith("table-train-00000-of-")
+    assert manifest.inputs.files == [
+        {"name": "stars.csv", "bytes": long_csv.stat().st_size}
+    ]
+    assert str(tmp_path) not in (tmp_path / "a" / "manifest.json").read_text()
+
+
+def test_convert_takes_options_from_toml_and_overrides(tmp_path, long_csv):
+    toml = tmp_path / "options.toml"
+    toml.write_text('survey = "table"\nmin_observations = 9\npassbands = ["R"]\n')
+    manifest = convert(
+        None, [long_csv], tmp_path / "out", options=toml, min_observations=1, seed=5
+    )
+    assert manifest.options["min_observations"] == 1
+    assert manifest.options["seed"] == 5
+    assert set(manifest.splits["train"].passbands) == {"R"}
+    assert manifest.cuts["passband_not_selected"].light_curves == 20
+
+
+def test_convert_detects_the_survey_and_names_shards_by_it(tmp_path, long_csv):
+    manifest = convert(None, long_csv, tmp_path / "out", min_observations=1)
+    assert manifest.survey == "table"
+
+
+def test_convert_refuses_an_unknown_option_and_survey(tmp_path, long_csv):
+    with pytest.raises(ConfigError, match='Did you mean "min_observations"'):
+        convert("table", long_csv, tmp_path / "out", min_observation=3)
+    with pytest.raises(SurveyError, match='Did you mean "table"'):
+        convert("tabel", long_csv, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_convert_counts_bad_values_of_a_file(tmp_path):
+    file = tmp_path / "bad.csv"
+    good = [f"a,R,{i},{15 + i / 10},0.1" for i in range(6)]
+    bad = [
+        "a,R,7,-99,0.1",
+        "a,R,8,nan,0.1",
+        "a,R,9,15,-0.1",
+        "a,R,5,15,0.1",
+        "b,R,1,15,0.1",
+    ]
+    file.write_text(
+        "\n".join(["object_id,passband,time,mag,mag_err", *good, *bad]) + "\n"
+    )
+    manifest = convert("table", file, tmp_path / "out", clip_percentiles=None)
+    counts = {name: cut.observations for name, cut in manifest.cuts.items()}
+    assert counts.pop("too_few_observations") == 1
+    assert counts.pop("mag_err_not_positive") == 1
+    assert counts.pop("duplicate_time") == 1
+    assert sum(counts.values()) == 2
+    assert set(counts) <= {"missing_value", "not_finite", "not_a_number"}
+    assert manifest.rejected.first[0]["line"] == 12
+    assert manifest.num_observations == 6
+
+
+def test_records_do_without_tensorflow():
+    code = (
+        "import sys, astromer.records; "
+        "sys.exit(bool({'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_convert_on_real_light_curves(tmp_path, shared):
+    source = pl.read_parquet(shared / "data" / "crts_labelled.parquet", n_rows=120)
+    file = tmp_path / "crts.parquet"
+    source.write_parquet(file)
+    manifest = convert("table", file, tmp_path / "out", min_observations=5)
+    assert manifest.rows_read == source["mjd"].list.len().sum()
+    assert set(manifest.label_map) == set(source["label"].unique())
+    curves = {curve.object_id: curve for curve in read_records(tmp_path / "out")}
+    assert len(curves) + manifest.rejected.num_light_curves == 120
+    row = source.row(7, named=True)
+    time, mag, err = (np.array(row[name]) for name in ("mjd", "mag", "err"))
+    keep = (err > 0) & (err <= 1)
+    time, index = np.unique(time[keep], return_index=True)
+    mag = mag[keep][index].astype(np.float32).astype(np.float64)
+    low, high = np.percentile(mag, (1, 99))
+    inside = (mag > low) & (mag < high)
+    np.testing.assert_array_equal(curves[row["id"]].time, time[inside])
+    assert all(check.passed for check in verify_records(tmp_path / "out"))

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from astromer.errors import ConfigError
+from astromer.records import Manifest, convert_tables, read_labels, read_records
+
+
+@pytest.mark.parametrize(
+    "header", ["object_id,class_name", "ID,Class", "extra,Label,id", " ID , label "]
+)
+def test_read_labels_finds_columns_by_their_usual_names(tmp_path, header):
+    names = [name.strip().lower() for name in header.split(",")]
+    values = {"extra": "x", "object_id": "007", "id": "007"}
+    row = ",".join(values.get(name, "EB") for name in names)
+    file = tmp_path / "labels.csv"
+    file.write_text(f"{header}\n{row}\n")
+    assert read_labels(file).table.rows() == [("007", "EB")]
+
+
+def test_read_labels_takes_parquet_with_numbers(tmp_path):
+    file = tmp_path / "labels.parquet"
+    pl.DataFrame({"ID": [1, 2, 3], "label": [4, 5, None]}).write_parquet(file)
+    assert read_labels(file).table.rows() == [("1", "4"), ("2", "5")]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("star,class\na,EB\n", "column with the object.*columns="),
+        ("id,kind\na,EB\n", "column with the class"),
+        ("id,class\na,EB\na,RRab\n", r"object_id=a, classes=\['EB', 'RRab'\]"),
+        ("", "CSV or Parquet"),
+        (None, "CSV or Parquet"),
+    ],
+    ids=["no object", "no class", "two classes", "empty", "absent"],
+)
+def test_read_labels_names_what_is_wrong_with_a_file(tmp_path, content, message):
+    file = tmp_path / "labels.csv"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(ConfigError, match=message) as caught:
+        read_labels(file)
+    assert "labels.csv" in str(caught.value)
+
+
+@pytest.mark.parametrize("rows_per_partition", [2, 100], ids=["disk", "memory"])
+def test_labels_win_over_the_input_and_loose_ends_are_counted(
+    tmp_path, table, keep_all, rows_per_partition
+):
+    file = tmp_path / "labels.csv"
+    file.write_text("id,class\na,EB\nb,\nnobody,RRab\nnowhere,EB\n")
+    options = keep_all.replace(labels=file, rows_per_partition=rows_per_partition)
+    convert_tables(
+        [
+            table(
+                object_id=["a", "b", "c", "d"],
+                class_name=["RRab", None, "CEP", None],
+            )
+        ],
+        tmp_path / "out",
+        options,
+    )
+    manifest = Manifest.load(tmp_path / "out")
+    assert manifest.label_map == {"CEP": 0, "EB": 1}
+    assert manifest.labels.labels_without_object == 2
+    assert manifest.labels.objects_without_label == 2
+    assert manifest.splits["all"].classes == {"": 2, "CEP": 1, "EB": 1}
+    found = {
+        c.object_id: (c.class_name, c.label) for c in read_records(tmp_path / "out")
+    }
+    assert found == {"a": ("EB", 1), "b": (None, -1), "c": ("CEP", 0), "d": (None, -1)}

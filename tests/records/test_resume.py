@@ -1,0 +1,225 @@
+"""InterruptedByTestError conversions end with the same bytes, and strange folders are refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from astromer.errors import ConfigError
+from astromer.records import ConvertOptions, Manifest, convert, convert_tables
+from astromer.records.manifest import InputSummary
+
+OPTIONS = ConvertOptions(
+    objects_per_shard=5, min_observations=3, rows_per_partition=200
+)
+
+
+def checksums(folder):
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.iterdir())
+        if path.is_file()
+    }
+
+
+def identities(folder):
+    return {
+        path.name: (path.stat().st_ino, path.stat().st_mtime_ns)
+        for path in folder.glob("*.tfrecord")
+    }
+
+
+class InterruptedByTestError(Exception):
+    pass
+
+
+def interrupt(stage, calls):
+    """Return a progress that raises at the given call of a stage."""
+    left = [calls]
+
+    def progress(told, *_):
+        if told == stage:
+            left[0] -= 1
+            if left[0] == 0:
+                raise InterruptedByTestError
+
+    return progress
+
+
+@pytest.mark.parametrize(
+    ("stage", "calls", "shards"),
+    [("read", 2, 0), ("clean", 3, 0), ("write", 1, 0), ("write", 4, 3)],
+)
+@pytest.mark.parametrize("rows_per_partition", [200, 10_000], ids=["disk", "memory"])
+def test_resume_ends_with_the_same_bytes_after_an_exception(
+    tmp_path, survey_tables, stage, calls, shards, rows_per_partition
+):
+    options = OPTIONS.replace(rows_per_partition=rows_per_partition)
+    if rows_per_partition == 10_000 and stage in ("read", "clean"):
+        calls = 2
+    convert_tables(survey_tables(), tmp_path / "whole", options)
+    out = tmp_path / "out"
+    with pytest.raises(InterruptedByTestError):
+        convert_tables(survey_tables(), out, options, progress=interrupt(stage, calls))
+    assert not (out / "manifest.json").exists()
+    before = identities(out)
+    assert len(before) == shards
+    convert_tables(survey_tables(), out, options, resume=True)
+    assert checksums(out) == checksums(tmp_path / "whole")
+    assert {name: identities(out)[name] for name in before} == before
+    assert not (out / ".work").exists()
+
+
+def test_resume_does_not_read_again_what_is_on_the_disk(tmp_path, survey_tables):
+    convert_tables(survey_tables(), tmp_path / "whole", OPTIONS)
+    with pytest.raises(InterruptedByTestError):
+        convert_tables(
+            survey_tables(), tmp_path / "out", OPTIONS, progress=interrupt("clean", 3)
+        )
+
+    def untouchable():
+        raise AssertionError("read again")
+        yield
+
+    convert_tables(untouchable(), tmp_path / "out", OPTIONS, resume=True)
+    assert checksums(tmp_path / "out") == checksums(tmp_path / "whole")
+
+
+def test_resume_ends_with_the_same_bytes_after_sigkill(tmp_path):
+    source = tmp_path / "in.csv"
+    lines = [
+        f"star{i:03d},R,{t}.5,{15 + (i * t) % 7 / 10},0.1"
+        for t in range(8)
+        for i in range(60)
+    ]
+    source.write_text("\n".join(["object_id,passband,time,mag,mag_err", *lines]) + "\n")
+    code = textwrap.dedent(
+        """
+        import os, signal, sys
+        from astromer.records import convert
+        def progress(stage, done, total, unit):
+            if stage == "write" and done >= 20:
+                os.kill(os.getpid(), signal.SIGKILL)
+        convert("table", sys.argv[1], sys.argv[2], objects_per_shard=10,
+                min_observations=1, progress=progress)
+        """
+    )
+    out = tmp_path / "out"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    killed = subprocess.run(
+        [sys.executable, "-c", code, source, out], check=False, env=environment
+    )
+    assert killed.returncode == -signal.SIGKILL
+    before = identities(out)
+    assert len(before) == 2
+    chosen = {"objects_per_shard": 10, "min_observations": 1}
+    convert("table", source, out, resume=True, **chosen)
+    convert("table", source, tmp_path / "whole", **chosen)
+    assert checksums(out) == checksums(tmp_path / "whole")
+    assert {name: identities(out)[name] for name in before} == before
+
+
+def test_resume_of_finished_records_changes_nothing(tmp_path, survey_tables):
+    out = tmp_path / "out"
+    convert_tables(survey_tables(), out, OPTIONS)
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    manifest = convert_tables(iter(()), out, OPTIONS, resume=True)
+    assert manifest == Manifest.load(out)
+    assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} == before
+
+
+@pytest.mark.parametrize("damage", ["removed", "cut short"])
+def test_resume_of_finished_records_mends_a_shard(tmp_path, survey_tables, damage):
+    out = tmp_path / "out"
+    convert_tables(survey_tables(), out, OPTIONS)
+    expected, before = checksums(out), identities(out)
+    victim = sorted(out.glob("*.tfrecord"))[1]
+    if damage == "removed":
+        victim.unlink()
+    else:
+        victim.write_bytes(victim.read_bytes()[:-3])
+    convert_tables(survey_tables(), out, OPTIONS, resume=True)
+    assert checksums(out) == expected
+    changed = {
+        name for name, identity in identities(out).items() if identity != before[name]
+    }
+    assert changed == {victim.name}
+
+
+def test_resume_in_a_new_folder_just_converts(tmp_path, survey_tables):
+    convert_tables(survey_tables(), tmp_path / "out", OPTIONS, resume=True)
+    assert (tmp_path / "out" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_other_options_or_inputs_are_refused_by_name(tmp_path, survey_tables, finished):
+    out = tmp_path / "out"
+    inputs = InputSummary(1, 100, "aaa")
+    if finished:
+        convert_tables(survey_tables(), out, OPTIONS, inputs=inputs)
+    else:
+        with pytest.raises(InterruptedByTestError):
+            convert_tables(
+                survey_tables(), out, OPTIONS, inputs=inputs,
+                progress=interrupt("write", 2),
+            )  # fmt: skip
+    before = checksums(out)
+    other = OPTIONS.replace(seed=3, max_error=None)
+    with pytest.raises(
+        ConfigError, match=r"max_error=None \(was 1.0\); seed=3 \(was 0\)"
+    ):
+        convert_tables(survey_tables(), out, other, inputs=inputs, resume=True)
+    with pytest.raises(ConfigError, match=r"inputs: 1 files, 101 bytes \(was 1 files"):
+        convert_tables(
+            survey_tables(), out, OPTIONS, inputs=InputSummary(1, 101, "b"), resume=True
+        )
+    assert checksums(out) == before
+    # How it runs may change; what it writes may not.
+    convert_tables(
+        survey_tables(),
+        out,
+        OPTIONS.replace(rows_per_table=7),
+        inputs=inputs,
+        resume=True,
+    )
+
+
+def test_other_versions_are_refused_for_an_interrupted_conversion(
+    tmp_path, survey_tables
+):
+    out = tmp_path / "out"
+    with pytest.raises(InterruptedByTestError):
+        convert_tables(survey_tables(), out, OPTIONS, progress=interrupt("write", 2))
+    plan_file = out / ".work" / "plan.json"
+    plan = json.loads(plan_file.read_text())
+    plan["versions"]["polars"] = "0.1"
+    plan_file.write_text(json.dumps(plan))
+    with pytest.raises(ConfigError, match=r"versions that began it.*'polars': '0.1'"):
+        convert_tables(survey_tables(), out, OPTIONS, resume=True)
+
+
+def test_a_folder_that_is_not_empty_is_refused_with_a_way_out(tmp_path, survey_tables):
+    out = tmp_path / "out"
+    with pytest.raises(InterruptedByTestError):
+        convert_tables(survey_tables(), out, OPTIONS, progress=interrupt("write", 2))
+    with pytest.raises(ConfigError, match="interrupted conversion; pass resume"):
+        convert_tables(survey_tables(), out, OPTIONS)
+    convert_tables(survey_tables(), out, OPTIONS, resume=True)
+    with pytest.raises(ConfigError, match="holds finished records"):
+        convert_tables(survey_tables(), out, OPTIONS)
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "thesis.txt").write_text("precious")
+    for resume in (False, True):
+        with pytest.raises(ConfigError, match="something else"):
+            convert_tables(survey_tables(), foreign, OPTIONS, resume=resume)
+    with pytest.raises(ConfigError, match="must be a folder"):
+        convert_tables(survey_tables(), foreign / "thesis.txt", OPTIONS)
+    assert (foreign / "thesis.txt").read_text() == "precious"
