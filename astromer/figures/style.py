@@ -1,0 +1,197 @@
+"""What all figures share: sizes, colors, markers, and how they are saved.
+
+Everything is set on the objects at hand; matplotlib's global settings stay as the
+user left them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import AutoMinorLocator, MaxNLocator
+
+from astromer.errors import ConfigError
+
+__all__ = [
+    "COLORS",
+    "COLUMN_WIDTH_IN",
+    "FAINT",
+    "INK",
+    "LABEL_SIZE_PT",
+    "MARKERS",
+    "MUTED",
+    "TEXT_WIDTH_IN",
+    "TICK_SIZE_PT",
+    "class_style",
+    "make_axes",
+    "save_figure",
+    "style_axes",
+]
+
+COLUMN_WIDTH_IN: Final = 3.4
+"""Width of a journal's column [inch]."""
+TEXT_WIDTH_IN: Final = 7.0
+"""Width of a journal's page of two columns [inch]."""
+LABEL_SIZE_PT: Final = 8.0
+"""Size of axis labels and titles [pt]."""
+TICK_SIZE_PT: Final = 7.0
+"""Size of tick labels and legends [pt]."""
+
+COLORS: Final = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+    "#882255",
+)
+"""Okabe and Ito's colors for all readers; their yellow, which fades on white, is
+replaced by Tol's wine."""
+MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+"""Marker shapes; their number and that of `COLORS` share no divisor, so 72 differ."""
+INK: Final = "#333333"
+"""Color of data that stand for themselves."""
+MUTED: Final = "#B4B4B4"
+"""Color of what recedes: error bars, unknown classes, data under a model."""
+FAINT: Final = "#D8D8D8"
+"""Color of what recedes behind the muted."""
+
+_FORMATS = (".pdf", ".png", ".svg")
+
+
+def make_axes(
+    num_panels: int = 1,
+    *,
+    columns: int = 1,
+    width: float = COLUMN_WIDTH_IN,
+    panel_height: float | None = None,
+) -> list[Axes]:
+    """Make a figure with a grid of panels, without `pyplot`.
+
+    Parameters
+    ----------
+    num_panels : int
+        Number of panels, filled row by row.
+    columns : int
+        Panels side by side.
+    width : float
+        Width of the figure [inch].
+    panel_height : float, optional
+        Height of a row [inch]; two thirds of a panel's width by default.
+
+    Returns
+    -------
+    axes : list of matplotlib.axes.Axes
+        One per panel; the figure is ``axes[0].figure``.
+
+    Raises
+    ------
+    ConfigError
+        If there is no panel or no column.
+    """
+    if num_panels < 1 or columns < 1:
+        raise ConfigError(
+            "A figure needs at least one panel and one column. "
+            f"Received: num_panels={num_panels}, columns={columns}."
+        )
+    columns = min(columns, num_panels)
+    rows = -(-num_panels // columns)
+    height = panel_height if panel_height is not None else width / columns * 2 / 3
+    figure = Figure(figsize=(width, rows * height), layout="constrained")
+    return [
+        style_axes(figure.add_subplot(rows, columns, panel + 1))
+        for panel in range(num_panels)
+    ]
+
+
+def style_axes(ax: Axes) -> Axes:
+    """Set sizes, line widths and inward ticks on all sides.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+
+    Returns
+    -------
+    ax : matplotlib.axes.Axes
+        The same object.
+    """
+    for name in ("xtick", "ytick"):
+        axis = ax.xaxis if name == "xtick" else ax.yaxis
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+        axis.set_minor_locator(AutoMinorLocator())
+        axis.label.set_fontsize(LABEL_SIZE_PT)
+    ax.tick_params(
+        which="both",
+        direction="in",
+        top=True,
+        right=True,
+        width=0.5,
+        labelsize=TICK_SIZE_PT,
+    )
+    ax.tick_params(which="major", length=3.0)
+    ax.tick_params(which="minor", length=1.6)
+    for spine in ax.spines.values():
+        spine.set_linewidth(0.6)
+    return ax
+
+
+def save_figure(figure: Figure, path: str | Path, *, dpi: float = 300.0) -> Path:
+    """Save a figure; the suffix says how.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    path : str or pathlib.Path
+        Ends in ``.png``, ``.pdf`` or ``.svg``. Folders are made as needed.
+    dpi : float
+        Resolution of pixels, e.g. in a PNG [1 / inch].
+
+    Returns
+    -------
+    path : pathlib.Path
+
+    Raises
+    ------
+    ConfigError
+        If the suffix is another one.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in _FORMATS:
+        raise ConfigError(
+            f"A figure is saved as {', '.join(_FORMATS)}. "
+            f'Received: path="{path}". Name the file accordingly.'
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Type 42 embeds real fonts, which journals ask for. No date: the same figure
+    # gives the same bytes.
+    date = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
+    with mpl.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "astromer"}):
+        figure.savefig(path, dpi=dpi, metadata=date.get(path.suffix.lower()))
+    return path
+
+
+def class_style(names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Give every class a color and a marker.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Classes; a class's place decides its style.
+
+    Returns
+    -------
+    styles : dict of str to (str, str)
+        Color and marker by class.
+    """
+    return {
+        name: (COLORS[place % len(COLORS)], MARKERS[place % len(MARKERS)])
+        for place, name in enumerate(names)
+    }
