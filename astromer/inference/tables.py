@@ -51,7 +51,7 @@ def write_table(path: str | Path, columns: Mapping[str, NDArray[Any]]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".npz":
         with open(path, "wb") as stream:
-            np.savez(stream, **columns)
+            np.savez(stream, allow_pickle=False, **columns)
         return path
     series: list[pl.Series] = []
     for name, values in columns.items():

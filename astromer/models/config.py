@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any, Self, get_args, Literal
+from typing import Any, Literal, Self, get_args
 
 from astromer.errors import ConfigError, unknown_name
 
@@ -120,6 +120,8 @@ class EncoderConfig:
             _check_positive_integer(name, getattr(self, name))
         if self.embedding_dim is not None:
             _check_positive_integer("embedding_dim", self.embedding_dim)
+        for name in ("dropout", "time_base", "shortest_period", "longest_period"):
+            _check_number(name, getattr(self, name))
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in get_args(choices):
                 raise ConfigError(
@@ -215,3 +217,8 @@ def _check_positive_integer(name: str, value: object) -> None:
         raise ConfigError(
             f"`{name}` must be a positive integer. Received: {name}={value!r}."
         )
+
+
+def _check_number(name: str, value: object) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ConfigError(f"`{name}` must be a number. Received: {name}={value!r}.")

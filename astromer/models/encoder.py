@@ -44,6 +44,11 @@ class Encoder(keras.Model):
         Options; the defaults are those of ``astromer2``.
     seed : int, optional
         Seed of initial weights and dropout; None draws anew.
+    name : str, optional
+        Name of the model.
+    dtype : str or keras.DTypePolicy, optional
+        E.g. ``"mixed_bfloat16"``; Keras's global policy by default. Times and the
+        magnitudes' masking stay in float32.
     """
 
     def __init__(
@@ -51,11 +56,12 @@ class Encoder(keras.Model):
         config: EncoderConfig | None = None,
         *,
         seed: int | None = None,
-        **kwargs: Any,
+        name: str | None = None,
+        dtype: Any = None,
     ) -> None:
         config = EncoderConfig() if config is None else config
-        policy = kwargs.pop("dtype", None)
-        seeds = layers._spawn_seeds(seed, config.num_layers + 2)
+        policy = keras.dtype_policies.get(dtype)
+        seeds = layers.spawn_seeds(seed, config.num_layers + 2)
 
         # === Layers ===
         encode_time = _time_encoding(config)
@@ -102,7 +108,8 @@ class Encoder(keras.Model):
         for block in blocks:
             x = block(x, bias)
             sequences.append(x)
-        super().__init__(inputs=inputs, outputs=x, **kwargs)
+        super().__init__(inputs=inputs, outputs=x, name=name)
+        self.dtype_policy = policy
 
         # === Config ===
         self.config = config

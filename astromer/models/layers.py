@@ -12,6 +12,7 @@ from keras import ops
 from astromer.models.config import AttentionMask, HiddenMagnitude, Residual
 
 __all__ = [
+    "BRANCH_SCALE",
     "LAYER_NORM_EPSILON",
     "AttentionBias",
     "AttentionBlock",
@@ -20,10 +21,14 @@ __all__ = [
     "SelfAttention",
     "SinusoidalEncoding",
     "VisibleMagnitude",
+    "spawn_seeds",
 ]
 
 LAYER_NORM_EPSILON: Final = 1e-6
 """Released value; Keras's own default is 1e-3 and gives other numbers."""
+
+BRANCH_SCALE: Final = 0.1
+"""Initial variance of what a block adds to a residual path, against Glorot's."""
 
 _EXCLUDED: Final = -1e9
 """Added to a logit that must get no weight; finite, so that no row gives NaN."""
@@ -234,6 +239,8 @@ class SelfAttention(keras.layers.Layer):
         Heads, channels per head, channels of the output.
     seed : int, optional
         Seed of the initial weights.
+    output_scale : float
+        Factor on the variance of the output projection's initial weights.
     """
 
     def __init__(
@@ -242,6 +249,7 @@ class SelfAttention(keras.layers.Layer):
         head_dim: int,
         output_dim: int,
         seed: int | None = None,
+        output_scale: float = 1.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -249,6 +257,7 @@ class SelfAttention(keras.layers.Layer):
         self.head_dim = head_dim
         self.output_dim = output_dim
         self.seed = seed
+        self.output_scale = output_scale
         units = num_heads * head_dim
         dense = _SeededDense(seed, self.dtype_policy)
         # Keys that start as the queries make attention start as similarity, so that
@@ -257,7 +266,9 @@ class SelfAttention(keras.layers.Layer):
         self.query = dense(units, name="query", seed=same)
         self.key = dense(units, name="key", seed=same)
         self.value = dense(units, name="value")
-        self.output_projection = dense(output_dim, name="output_projection")
+        self.output_projection = dense(
+            output_dim, name="output_projection", scale=output_scale
+        )
 
     def build(self, x_shape: Any, *_: Any, **__: Any) -> None:
         for layer in (self.query, self.key, self.value):
@@ -292,6 +303,7 @@ class SelfAttention(keras.layers.Layer):
             "head_dim": self.head_dim,
             "output_dim": self.output_dim,
             "seed": self.seed,
+            "output_scale": self.output_scale,
         }
 
 
@@ -335,15 +347,26 @@ class AttentionBlock(keras.layers.Layer):
         self.dropout = dropout
         self.seed = seed
         policy = self.dtype_policy
-        seeds = _spawn_seeds(seed, 4)
+        seeds = spawn_seeds(seed, 4)
+        # Beside a residual path, a branch that starts small lets a deep stack begin
+        # as a shallow one; without one, the branch is all there is.
+        scale = 1.0 if residual == "none" else BRANCH_SCALE
         self.attention = SelfAttention(
-            num_heads, head_dim, hidden_dim, seeds[0], name="attention", dtype=policy
+            num_heads,
+            head_dim,
+            hidden_dim,
+            seeds[0],
+            scale,
+            name="attention",
+            dtype=policy,
         )
         dense = _SeededDense(seeds[1], policy)
         self.intermediate = dense(intermediate_dim, name="intermediate", tanh=True)
-        self.output_projection = dense(hidden_dim, name="output_projection")
+        self.output_projection = dense(
+            hidden_dim, name="output_projection", scale=scale
+        )
         if residual == "dense":
-            # Starting as the identity, a deep stack passes its input on and trains.
+            # Starting as the identity, they pass the input on.
             self.attention_residual = dense(
                 hidden_dim, name="attention_residual", identity=True
             )
@@ -425,7 +448,7 @@ class _SeededDense:
     """Make dense layers of one policy whose initial weights follow from a seed."""
 
     def __init__(self, seed: int | None, policy: Any) -> None:
-        self._seeds = iter(_spawn_seeds(seed, 8))
+        self._seeds = iter(spawn_seeds(seed, 8))
         self._policy = policy
 
     def __call__(
@@ -435,13 +458,18 @@ class _SeededDense:
         name: str,
         tanh: bool = False,
         identity: bool = False,
+        scale: float = 1.0,
         seed: int | None = None,
     ) -> Any:
+        # Glorot's uniform distribution, its variance times `scale`.
         initializer = (
             keras.initializers.Identity()
             if identity
-            else keras.initializers.GlorotUniform(
-                next(self._seeds) if seed is None else seed
+            else keras.initializers.VarianceScaling(
+                scale,
+                "fan_avg",
+                "uniform",
+                seed=next(self._seeds) if seed is None else seed,
             )
         )
         return keras.layers.Dense(
@@ -459,7 +487,8 @@ def _layer_norm(name: str, policy: Any) -> Any:
     )
 
 
-def _spawn_seeds(seed: int | None, count: int) -> list[int | None]:
+def spawn_seeds(seed: int | None, count: int) -> list[int | None]:
+    """Derive independent seeds from one; None gives as many Nones."""
     if seed is None:
         return [None] * count
     return [int(s) for s in np.random.SeedSequence(seed).generate_state(count) >> 1]

@@ -36,6 +36,10 @@ class Reconstructor(keras.Model):
         Options; the defaults are those of ``astromer2``.
     seed : int, optional
         Seed of initial weights and dropout; None draws anew.
+    name : str, optional
+        Name of the model.
+    dtype : str or keras.DTypePolicy, optional
+        As for `Encoder`; the reconstruction itself is always float32.
     """
 
     def __init__(
@@ -43,9 +47,10 @@ class Reconstructor(keras.Model):
         config: EncoderConfig | None = None,
         *,
         seed: int | None = None,
-        **kwargs: Any,
+        name: str | None = None,
+        dtype: Any = None,
     ) -> None:
-        policy = kwargs.pop("dtype", None)
+        policy = keras.dtype_policies.get(dtype)
 
         # === Layers ===
         encoder = Encoder(config, seed=seed, name="encoder", dtype=policy)
@@ -64,14 +69,14 @@ class Reconstructor(keras.Model):
         # === Functional model ===
         inputs = window_inputs()
         super().__init__(
-            inputs=inputs, outputs=flatten(dense(norm(encoder(inputs)))), **kwargs
+            inputs=inputs, outputs=flatten(dense(norm(encoder(inputs)))), name=name
         )
+        self.dtype_policy = policy
 
         # === Config ===
         self.encoder = encoder
         self.seed = seed
         self._subset_metrics: list[keras.metrics.Metric] = []
-        self._observation_loss: Any = None
 
     @property
     def config(self) -> EncoderConfig:
@@ -112,8 +117,18 @@ class Reconstructor(keras.Model):
                     "Use those in `astromer.training`."
                 )
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
-        self._observation_loss = keras.losses.get(loss)
         self._subset_metrics = metrics
+
+    def get_compile_config(self) -> dict[str, Any]:
+        config = super().get_compile_config()
+        if config:
+            metrics = keras.saving.serialize_keras_object(self._subset_metrics)
+            config["metrics"] = metrics
+        return config
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -130,8 +145,8 @@ class Reconstructor(keras.Model):
         training: bool = True,
     ) -> Any:
         weight = ops.cast(y[batch.PROBED], "float32") * y[batch.WEIGHT]
-        return self._observation_loss(
-            y[batch.MAG][..., None], y_pred[..., None], sample_weight=weight
+        return super().compute_loss(
+            x, y[batch.MAG][..., None], y_pred[..., None], weight, training
         )
 
     def compute_metrics(
@@ -147,6 +162,14 @@ class Reconstructor(keras.Model):
                 y[batch.MAG], y_pred, sample_weight=subsets[metric.subset]
             )
         return self.get_metrics_result()
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        # Called under a TensorFlow strategy only. Keras's own averages a batch over the
+        # replicas to learn its shapes; booleans, and replicas with a window more or
+        # less, have no average. All but the optimizer is built here already.
+        if self.optimizer is not None and not self.optimizer.built:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -8,9 +8,9 @@ freeze the draw; everything after batching works on whole batches.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, get_args
 
 import numpy as np
 import tensorflow as tf
@@ -37,7 +37,7 @@ from astromer.pipeline.windows import (
     tile_starts,
 )
 from astromer.records.manifest import Manifest
-from astromer.records.schema import encode_light_curve
+from astromer.records.schema import encode_light_curve, iterate_frames
 
 __all__ = ["load_dataset"]
 
@@ -118,7 +118,9 @@ def load_dataset(
     ConfigError
         If an option is not valid or does not go with the source or the task.
     RecordError
-        If the folder holds no records or the split does not exist.
+        If the folder holds no records, a shard is missing or cut, or the split does
+        not exist. A record damaged within is found as it is read: tf.data then raises
+        `tf.errors.DataLossError`, and `astromer verify` names the record.
     """
     _check_options(
         task, window_size, batch_size, shuffle_buffer, error_weights, normalization
@@ -198,6 +200,8 @@ class _Stages:
     def __call__(self, curves: Curves, seed: tf.Tensor) -> Any:
         if not self.keep_unlabeled:
             curves = curves.take(tf.where(curves.label >= 0)[:, 0])
+        # Before tiling: a long light curve would be decoded whole for each window.
+        means = curve_means(curves) if self.normalization == "light_curve" else ()
         if self.sample:
             start = sample_starts(
                 curves.length, self.window_size, tf.random.fold_in(seed, 0)
@@ -205,13 +209,9 @@ class _Stages:
         else:
             row, start = tile_starts(curves.length, self.window_size)
             curves = curves.take(row)
+            means = tuple(tf.gather(mean, row) for mean in means)
         windows = cut_windows(curves, start, self.window_size)
-        means = (
-            window_means(windows)
-            if self.normalization == "window"
-            else curve_means(curves)
-        )
-        time, mag = subtract_means(windows, *means)
+        time, mag = subtract_means(windows, *(means or window_means(windows)))
         inputs = {
             batch.TIME: time,
             batch.MAG: mag,
@@ -257,8 +257,9 @@ class _Records:
         """Read all shards now, so that every epoch starts from memory."""
         if self.serialized is not None:
             return self
-        shards = tf.data.TFRecordDataset(list(self.paths))
-        serialized = np.array(list(shards.as_numpy_iterator()), dtype=object)
+        # Unlike tf.data, this names the file of a damaged record.
+        records = [r for path in self.paths for r in iterate_frames(Path(path))]
+        serialized = np.array(records, dtype=object)
         return dataclasses.replace(self, serialized=tf.constant(serialized))
 
     def batches(self, batch_size: int) -> tf.data.Dataset:
@@ -334,21 +335,32 @@ def _open(source: Source, split: str | None) -> _Records:
 
 def _open_folder(path: Path, split: str | None) -> _Records:
     manifest = Manifest.load(path)
-    splits = list(manifest.splits) if split is None else [split]
-    for name in splits:
-        if name not in manifest.splits:
-            raise RecordError(unknown_name("split", name, manifest.splits))
-    num_curves = sum(manifest.num_light_curves(name) for name in splits)
+    num_curves = manifest.num_light_curves(split)
     if num_curves == 0:
         raise RecordError(
             "There are no light curves to read. "
-            f'Received: source={path}, split="{split}".'
+            f"Received: source={path}, split={split!r}."
         )
+    splits = manifest.splits.values() if split is None else [manifest.splits[split]]
+    paths = manifest.shard_paths(split)
+    _check_sizes(paths, {shard.name: shard.bytes for shard in manifest.shards})
     return _Records(
         num_curves=num_curves,
-        num_labeled=sum(manifest.num_labeled(name) for name in splits),
-        paths=tuple(str(p) for name in splits for p in manifest.shard_paths(name)),
+        num_labeled=num_curves - sum(part.classes.get("", 0) for part in splits),
+        paths=tuple(str(path) for path in paths),
     )
+
+
+def _check_sizes(paths: Iterable[Path], written: Mapping[str, int]) -> None:
+    # A shard that ends between two records would lose light curves in silence.
+    for path in paths:
+        size = path.stat().st_size if path.is_file() else 0
+        if size != written[path.name]:
+            raise RecordError(
+                "A shard is missing or cut. Received: "
+                f"path={path}, {size} of {written[path.name]} bytes. "
+                "Convert again, or restore the file."
+            )
 
 
 def _check_options(
@@ -369,7 +381,7 @@ def _check_options(
         raise ConfigError(
             unknown_name("normalization", normalization, get_args(Normalization))
         )
-    sizes = {
+    sizes: dict[str, object] = {
         "window_size": window_size,
         "batch_size": batch_size,
         "shuffle_buffer": shuffle_buffer,

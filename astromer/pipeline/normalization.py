@@ -40,7 +40,8 @@ def curve_means(curves: Curves) -> tuple[tf.Tensor, tf.Tensor]:
     mean_time, mean_mag : tf.Tensor, shape (batch,), float64
         In days and mag.
     """
-    longest = tf.cast(tf.reduce_max(curves.length), tf.int32)
+    # At least 1: a batch may hold no light curve, and nothing is not a length.
+    longest = tf.cast(tf.maximum(tf.reduce_max(curves.length), 1), tf.int32)
     length = tf.cast(curves.length, tf.float64)
     time = tf.io.decode_raw(curves.time, tf.float64, fixed_length=8 * longest)
     mag = tf.io.decode_raw(curves.mag, tf.float32, fixed_length=4 * longest)

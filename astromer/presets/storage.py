@@ -8,7 +8,7 @@ saved) and `README.md`, the model card.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import hashlib
 import json
 import platform
@@ -97,13 +97,13 @@ def save_preset(
             "backend": keras.backend.backend(),
             "python": platform.python_version(),
         },
-        "saved": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+        "saved": dt.datetime.now(tz=dt.UTC).date().isoformat(),
     }
     _write_json(path / CONFIG_NAME, config)
     _write_json(path / METADATA_NAME, facts)
     inputs = _golden_inputs()
     outputs = np.asarray(model(inputs, training=False))
-    np.savez(path / GOLDEN_NAME, **inputs, reconstruction=outputs)
+    np.savez(path / GOLDEN_NAME, allow_pickle=False, **inputs, reconstruction=outputs)
     text = card if card is not None else _write_card(path.name, config, facts)
     (path / CARD_NAME).write_text(text, encoding="utf-8")
     return path

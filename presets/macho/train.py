@@ -9,6 +9,7 @@ Windows are short at first, where a step costs half, and of full size at the end
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import time
@@ -123,10 +124,8 @@ def run(arguments: argparse.Namespace) -> None:
             drop_remainder=True,
         ).repeat()
         clock = Clock(start, arguments.minutes, share, arguments.learning_rate, log)
-        try:
+        with contextlib.suppress(StopIteration):
             model.fit(dataset, callbacks=[clock], verbose=0, steps_per_epoch=10**9)
-        except StopIteration:
-            pass
         steps[window_size] = clock.step
         model.save_weights(out / f"window_{window_size}.weights.h5")
 
