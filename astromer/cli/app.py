@@ -1,0 +1,118 @@
+"""The `astromer` command: its verbs, and what becomes of an error."""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from astromer._version import __version__
+from astromer.cli import demo, embeddings, presets, records, terminal
+from astromer.errors import AstromerError
+
+__all__ = ["app", "main"]
+
+EXIT_ERROR = 2
+"""Bad input or options; 1 is kept for `verify` finding a difference."""
+EXIT_INTERRUPTED = 130
+"""128 plus the number of the interrupt signal, as shells count it."""
+
+
+class _Verbs(TyperGroup):
+    """A group of commands that turns an expected error into one red line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            terminal.error("Interrupted.")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        except BrokenPipeError:
+            # `astromer inspect DIR | head` has read enough: nothing is wrong.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            raise typer.Exit from None
+        except (AstromerError, ImportError, OSError) as error:
+            if ctx.params.get("debug"):
+                traceback.print_exc()
+            terminal.error(str(error))
+            raise typer.Exit(EXIT_ERROR) from None
+
+
+app = typer.Typer(
+    name="astromer",
+    cls=_Verbs,
+    help="From survey files to light-curve embeddings.",
+    epilog="Start with [bold]astromer demo[/bold]: it needs no data and no download.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("convert")(records.convert)
+app.command("inspect")(records.inspect)
+app.command("verify")(records.verify)
+app.command("embed")(embeddings.embed)
+app.command("reconstruct")(embeddings.reconstruct)
+app.add_typer(presets.app, name="presets")
+app.command("demo")(demo.demo)
+
+
+def _print_version(requested: bool) -> None:
+    if requested:
+        terminal.output(f"astromer {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _set_up(
+    version: Annotated[  # noqa: ARG001 - acts by its callback
+        bool,
+        typer.Option(
+            "--version",
+            metavar="",
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version and exit.",
+        ),
+    ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option(
+            "--debug",
+            metavar="",
+            help="Print log messages and tracebacks of errors.",
+        ),
+    ] = False,
+) -> None:
+    # TensorFlow reads this when it is imported: its start-up notes help nobody.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "2")
+    if debug:
+        logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments after the program's name; those of the process by default.
+
+    Returns
+    -------
+    code : int
+        0 if all went well, 1 if `verify` found a difference, 2 on bad input or
+        options, 130 if interrupted.
+    """
+    arguments = None if argv is None else list(argv)
+    try:
+        get_command(app).main(args=arguments, prog_name="astromer")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    return 0

@@ -1,0 +1,200 @@
+"""How the command line looks: consoles, tables, numbers, one-line ends.
+
+Results go to standard output, everything else to standard error, so that a pipe
+carries only results.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+__all__ = [
+    "count",
+    "counted",
+    "duration",
+    "error",
+    "make_table",
+    "output",
+    "rate",
+    "size",
+    "start_tensorflow",
+    "stderr",
+    "stdout",
+]
+
+PIPE_WIDTH = 120
+"""Columns of a table where standard output is not a terminal."""
+
+
+def stdout() -> Console:
+    """Return a console on today's standard output; tests and pipes replace it."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, PIPE_WIDTH)
+    return console
+
+
+def stderr() -> Console:
+    """Return a console on today's standard error."""
+    return Console(stderr=True, highlight=False)
+
+
+def output(*lines: Any) -> None:
+    """Print results: lines of text with markup, or rich objects such as tables."""
+    console = stdout()
+    for line in lines:
+        # A line stays a line, so that paths can be copied and output searched.
+        console.print(line, soft_wrap=isinstance(line, str))
+        if isinstance(line, Table):
+            console.print()
+
+
+def error(message: str) -> None:
+    """Print one clear red line; line breaks in the message become spaces."""
+    text = Text("Error: ", style="bold red")
+    text.append(" ".join(message.split()), style="not bold red")
+    # Never folded: one line can be searched for and copied, also from a log.
+    stderr().print(text, soft_wrap=True)
+
+
+def count(number: float) -> str:
+    """Write a whole number with thousands separators.
+
+    Examples
+    --------
+    >>> count(5370938)
+    '5,370,938'
+    """
+    return f"{int(number):,}"
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Write a number with its noun.
+
+    Examples
+    --------
+    >>> counted(1, "light curve"), counted(1200, "light curve")
+    ('1 light curve', '1,200 light curves')
+    """
+    return f"{count(number)} {noun if number == 1 else plural or noun + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time span as one reads it.
+
+    Examples
+    --------
+    >>> duration(6.07), duration(134.2), duration(7260)
+    ('6.1 s', '2 min 14 s', '2 h 1 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def rate(number: float, seconds: float, unit: str) -> str:
+    """Write a rate per second with three figures.
+
+    Examples
+    --------
+    >>> rate(3_100_000, 2.0, "rows"), rate(12, 8, "light curves")
+    ('1.55 M rows/s', '1.5 light curves/s')
+    """
+    value = number / max(seconds, 1e-9)
+    for factor, prefix in ((1e6, "M "), (1e3, "k ")):
+        if value >= factor:
+            return f"{value / factor:.3g} {prefix}{unit}/s"
+    return f"{value:.3g} {unit}/s"
+
+
+def size(num_bytes: float) -> str:
+    """Write a number of bytes in decimal units.
+
+    Examples
+    --------
+    >>> size(812), size(91_284_112)
+    ('812 B', '91.3 MB')
+    """
+    value, unit = float(num_bytes), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def make_table(
+    title: str, columns: Iterable[str], *, numeric: Iterable[str] = ()
+) -> Table:
+    """Make an empty table in the one style that all commands share.
+
+    Parameters
+    ----------
+    title : str
+    columns : iterable of str
+        Headings, with units in brackets where there are any.
+    numeric : iterable of str
+        Headings of columns that are aligned to the right.
+
+    Returns
+    -------
+    table : rich.table.Table
+    """
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        header_style="dim",
+        pad_edge=False,
+        show_edge=False,
+    )
+    right = set(numeric)
+    for number, column in enumerate(columns):
+        # Headings may hold units such as [mag], which is no markup.
+        heading = Text(column)
+        table.add_column(
+            heading,
+            justify="right" if column in right else "left",
+            no_wrap=number == 0 or column in right,
+        )
+    return table
+
+
+def start_tensorflow() -> None:
+    """Import TensorFlow without the notes that it writes to standard error.
+
+    TensorFlow 2.21 writes some whatever the log level, and calls a machine without a
+    GPU an error. With the environment variable ``TF_CPP_MIN_LOG_LEVEL=0``, which
+    ``--debug`` sets, all of them come through.
+    """
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
+        importlib.import_module("tensorflow")
+        return
+    sys.stderr.flush()
+    # The notes come from C++, below sys.stderr.
+    kept = os.dup(2)
+    sink = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(sink, 2)
+        tensorflow = importlib.import_module("tensorflow")
+        # Where there is a GPU, a failure to use it must be heard.
+        if not any(Path("/dev").glob("nvidia*")):
+            tensorflow.config.list_physical_devices()
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(sink)

@@ -1,0 +1,38 @@
+"""Fixtures of the command line."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def modules_imported_by():
+    """Return a function that runs `astromer` in a new process.
+
+    It returns the top-level modules imported by then, and the seconds taken.
+    """
+
+    def run(*arguments):
+        code = (
+            "import sys; from astromer.cli import main;"
+            f"code = main({list(arguments)!r});"
+            "print('MODULES', *{name.split('.')[0] for name in sys.modules});"
+            "sys.exit(code)"
+        )
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        seconds = time.perf_counter() - start
+        return set(done.stdout.rpartition("MODULES")[2].split()), seconds
+
+    return run
