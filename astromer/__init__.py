@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from astromer.models import Encoder, EncoderConfig
     from astromer.pipeline import MaskingConfig, load_dataset
     from astromer.presets.registry import describe_preset, list_presets
-    from astromer.records import convert, read_records
+    from astromer.records import convert, read_records, sample_records
     from astromer.simulate import simulate_survey
     from astromer.surveys import read_light_curves
 
@@ -38,6 +38,7 @@ __all__ = [
     "load_dataset",
     "read_light_curves",
     "read_records",
+    "sample_records",
     "simulate_survey",
 ]
 
@@ -56,6 +57,7 @@ _HOMES = {
     "load_dataset": "astromer.pipeline",
     "read_light_curves": "astromer.surveys",
     "read_records": "astromer.records",
+    "sample_records": "astromer.records",
     "simulate_survey": "astromer.simulate",
 }
 

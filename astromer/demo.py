@@ -10,15 +10,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from astromer.errors import ConfigError
+from astromer.figures import plot_embedding_map, plot_reconstructions, save_figure
 from astromer.inference import Embeddings
-from astromer.lightcurve import LightCurve
 from astromer.model import Astromer
 from astromer.records import convert, read_records
-from astromer.simulate import iterate_stars, simulate_survey, write_macho_csv
+from astromer.simulate import (
+    CLASS_NAMES,
+    iterate_stars,
+    simulate_survey,
+    write_macho_csv,
+)
 
 __all__ = ["ClassScore", "DemoResult", "run_demo"]
 
@@ -116,7 +122,7 @@ def run_demo(
     say = report or (lambda _: None)
     out = _prepare(Path(out))
 
-    counts = dict.fromkeys(_class_names(), stars_per_class)
+    counts = dict.fromkeys(CLASS_NAMES, stars_per_class)
     stars = simulate_survey(classes=counts, passbands=["R", "B"], seed=seed)
     files = write_macho_csv(stars, out / "survey", objects_per_file=stars_per_class)
     rows = sum(len(curve) for curve in stars)
@@ -134,11 +140,14 @@ def run_demo(
         split={"labeled": LABELED_SHARE, "unlabeled": 1 - LABELED_SHARE},
         seed=seed,
     )
-    cut = manifest.rows_read - manifest.num_observations
+    cuts = ", ".join(
+        f"{cut.observations:,} {name.replace('_', ' ')}"
+        for name, cut in manifest.cuts.items()
+        if cut.observations
+    )
     say(
-        f"Converted the R band to {len(manifest.shards)} shards: "
-        f"{manifest.num_observations:,} of {manifest.rows_read:,} rows kept, "
-        f"{cut:,} cut and counted in the manifest."
+        f"Converted them to {len(manifest.shards)} shards of records, "
+        f"{manifest.num_observations:,} observations; cut and counted: {cuts}."
     )
 
     model = Astromer.from_pretrained(preset)
@@ -192,18 +201,10 @@ def _prepare(out: Path) -> Path:
     return out
 
 
-def _class_names() -> list[str]:
-    from astromer.simulate import CLASS_NAMES
-
-    return list(CLASS_NAMES)
-
-
 def _classify(
     labeled: Embeddings, unlabeled: Embeddings, num_classes: int, seed: int
 ) -> NDArray[np.int64]:
     """Return class numbers from a logistic regression on standardized embeddings."""
-    import keras
-
     keras.utils.set_random_seed(seed)
     scale = keras.layers.Normalization()
     scale.adapt(labeled.embedding)
@@ -236,43 +237,27 @@ def _score(
 
 
 def _draw_reconstructions(model: Astromer, out: Path, seed: int) -> Path:
-    from astromer.figures import plot_reconstructions, save_figure
-
+    """Draw the first star of each class, folded, with what the model predicts."""
+    first = dict.fromkeys(CLASS_NAMES, 1)
+    stars = iterate_stars(classes=first, seed=seed)
+    observed = simulate_survey(classes=first, seed=seed)
     periods = {
-        _observed_name(star.class_name, curve): star.period
-        for star, curve in zip(
-            iterate_stars(classes=_one_each(), seed=seed),
-            simulate_survey(classes=_one_each(), seed=seed),
-            strict=True,
-        )
+        curve.object_id: star.period
+        for star, curve in zip(stars, observed, strict=True)
     }
-    chosen: dict[str, LightCurve] = {}
-    for curve in read_records(out / "records"):
-        if _observed_name(curve.class_name, curve) in periods:
-            chosen[curve.class_name or ""] = curve
-    curves = list(chosen.values())
+    curves = [c for c in read_records(out / "records") if c.object_id in periods]
+    curves.sort(key=lambda curve: list(periods).index(curve.object_id))
     result = model.reconstruct(curves, num_folds=2, seed=seed)
     bounds = np.cumsum([len(curve) for curve in curves])[:-1]
     axes = plot_reconstructions(
         curves,
         np.split(result.reconstruction, bounds),
-        periods=[periods[_observed_name(c.class_name, c)] for c in curves],
+        periods=[periods[curve.object_id] for curve in curves],
     )
     return save_figure(axes[0].figure, out / "reconstructions.png")
 
 
 def _draw_map(embeddings: Embeddings, out: Path, seed: int) -> Path:
-    from astromer.figures import plot_embedding_map, save_figure
-
-    ax = plot_embedding_map(
-        embeddings.embedding, embeddings.class_name.tolist(), seed=seed
-    )
+    names = embeddings.class_name.tolist()
+    ax = plot_embedding_map(embeddings.embedding, names, seed=seed)
     return save_figure(ax.figure, out / "embeddings.png")
-
-
-def _one_each() -> dict[str, int]:
-    return dict.fromkeys(_class_names(), 1)
-
-
-def _observed_name(class_name: str | None, curve: LightCurve) -> tuple[str, str]:
-    return class_name or "", curve.object_id

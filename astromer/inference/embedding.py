@@ -185,7 +185,7 @@ def _chosen_layers(encoder: Encoder, layer: Layer) -> tuple[int, ...]:
                 f'`layer` must be a number, several, or "all". Received: "{layer}".'
             )
         return tuple(range(number))
-    chosen = (layer,) if isinstance(layer, int) else tuple(layer)
+    chosen = (layer,) if isinstance(layer, int | np.integer) else tuple(layer)
     if not chosen:
         raise ConfigError("`layer` must name at least one. Received: layer=[].")
     for index in chosen:

@@ -21,7 +21,7 @@ from astromer.inference.sources import Source, chunks, iterate_light_curves
 from astromer.inference.tables import write_table
 from astromer.lightcurve import LightCurve
 from astromer.models import Reconstructor
-from astromer.pipeline import WindowArrays, tile_windows
+from astromer.pipeline import Normalization, WindowArrays, tile_windows
 from astromer.progress import Progress
 
 if TYPE_CHECKING:
@@ -45,16 +45,17 @@ class Reconstructions:
     mag_err: NDArray[np.float32]
     """(n,): their uncertainties [mag]."""
     reconstruction: NDArray[np.float32]
-    """(n,): magnitudes that the model gives [mag]."""
+    """(n,): magnitudes that the model gives [mag]; NaN where it had nothing to see."""
 
     def __len__(self) -> int:
         return len(self.time)
 
     @property
     def rmse(self) -> float:
-        """Root mean square difference from the observed magnitudes [mag]."""
+        """Root mean square difference from the observed magnitudes, without NaN [mag]."""
         residual = self.reconstruction.astype(np.float64) - self.mag
-        return float(np.sqrt(np.mean(residual**2)))
+        known = residual[np.isfinite(residual)]
+        return float(np.sqrt(np.mean(known**2))) if len(known) else float("nan")
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a long frame with one row per observation."""
@@ -100,9 +101,10 @@ def reconstruct(
     """Predict each magnitude of a light curve from the others in its window.
 
     The observations of a window are dealt out to folds at random; each fold is hidden
-    once and predicted from the rest, whose mean magnitude is what is subtracted. With
-    ``num_folds=0`` nothing is hidden, as in Sect. 5.2: the model then sees what it is
-    asked for, and a small error proves little.
+    once and predicted from the rest, whose mean magnitude is what is subtracted. A
+    window's only observation is left to the rest of its light curve, and is NaN if
+    there is none. With ``num_folds=0`` nothing is hidden, as in Sect. 5.2: the model
+    then sees what it is asked for, and a small error proves little.
 
     Parameters
     ----------
@@ -143,13 +145,14 @@ def reconstruct(
     )
     apply = compiled(model, "reconstruct", lambda: model)
     groups, predictions = [], []
+    rng = np.random.default_rng(seed)
+    normalization = model.config.normalization
     done = 0
     for group in chunks(light_curves, OBSERVATIONS_PER_CHUNK):
-        windows = tile_windows(
-            group, model.config.window_size, model.config.normalization
+        windows = tile_windows(group, model.config.window_size, normalization)
+        predictions.append(
+            _predict(apply, windows, normalization, num_folds, batch_size, rng)
         )
-        rng = np.random.default_rng([seed, done])
-        predictions.append(_predict(apply, windows, num_folds, batch_size, rng))
         groups.append(group)
         done += len(group)
         if progress is not None:
@@ -161,6 +164,7 @@ def reconstruct(
 def _predict(
     apply: Apply,
     windows: WindowArrays,
+    normalization: Normalization,
     num_folds: int,
     batch_size: int,
     rng: np.random.Generator,
@@ -175,11 +179,11 @@ def _predict(
         hidden = asked if num_folds else np.zeros_like(valid)
         visible = valid & ~hidden
         # The mean of what is visible: the mean of all would tell of the hidden.
-        count = np.maximum(visible.sum(axis=1, keepdims=True), 1)
-        shift = (windows.mag * visible).sum(axis=1, keepdims=True) / count
+        mean = _visible_means(windows, visible, normalization)[:, None]
+        mag = windows.mag + (windows.mean_mag[:, None] - mean)
         inputs = {
             batch.TIME: windows.time,
-            batch.MAG: np.where(visible, windows.mag - shift, 0).astype(np.float32),
+            batch.MAG: np.where(visible, mag, 0).astype(np.float32),
             batch.VALID: valid,
             batch.HIDDEN: hidden,
         }
@@ -188,15 +192,31 @@ def _predict(
             rows: NDArray[np.int64],
             outputs: NDArray[np.float32],
             asked: NDArray[np.bool_] = asked,
-            shift: NDArray[np.float64] = shift,
+            mean: NDArray[np.float64] = mean,
         ) -> None:
             width = outputs.shape[1]
             here = asked[rows, :width]
-            shifted = outputs + shift[rows]
+            shifted = outputs + mean[rows]
             predicted[rows, :width] = np.where(here, shifted, predicted[rows, :width])
 
         run_batches(apply, inputs, windows.size, batch_size, receive)
-    return (predicted + windows.mean_mag[:, None])[valid]
+    return predicted[valid]
+
+
+def _visible_means(
+    windows: WindowArrays, visible: NDArray[np.bool_], normalization: Normalization
+) -> NDArray[np.float64]:
+    """Return the mean visible magnitude of each window or light curve [mag]."""
+    count = visible.sum(axis=1)
+    total = np.where(visible, windows.mag, 0.0).sum(axis=1) + count * windows.mean_mag
+    whole = (count == 0) | (normalization == "light_curve")
+    count, total = (
+        np.where(whole, np.bincount(windows.curve, weights=v)[windows.curve], v)
+        for v in (count, total)
+    )
+    unknown = np.full(len(count), np.nan)
+    mean: NDArray[np.float64] = np.divide(total, count, out=unknown, where=count > 0)
+    return mean
 
 
 def _collect(

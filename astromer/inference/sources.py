@@ -9,7 +9,7 @@ from typing import Any
 
 from astromer.errors import ConfigError
 from astromer.lightcurve import LightCurve, light_curves_from_frame
-from astromer.records import MANIFEST_NAME, read_records
+from astromer.records import MANIFEST_NAME, Manifest, read_records
 from astromer.surveys import read_light_curves
 
 __all__ = ["Source", "chunks", "iterate_light_curves"]
@@ -54,9 +54,11 @@ def iterate_light_curves(
     elif hasattr(source, "columns"):
         held = light_curves_from_frame(source)
         curves, number = iter(held), len(held)
-    else:
-        items = list(source) if not isinstance(source, Iterator) else source
+    elif isinstance(source, Iterable):
+        items = source if isinstance(source, Iterator) else list(source)
         curves, number = _open_items(items, survey)
+    else:
+        curves = iter([_check(source)])
     if passband is not None:
         curves, number = (c for c in curves if c.passband == passband), None
     first = next(curves, None)
@@ -101,7 +103,11 @@ def _open_items(
     items: list[Any] | Iterator[Any], survey: str | None
 ) -> tuple[Iterator[LightCurve], int | None]:
     if isinstance(items, Iterator):
-        return map(_check, items), None
+        first = list(itertools.islice(items, 1))
+        items = itertools.chain(first, items)
+        if not first or not isinstance(first[0], str | Path):
+            return map(_check, items), None
+        items = list(items)
     paths = [Path(item) for item in items if isinstance(item, str | Path)]
     if len(paths) != len(items):
         return map(_check, items), len(items)
@@ -115,14 +121,15 @@ def _open_items(
                 "Records and survey files cannot be mixed. Received: "
                 f"records={records[0]}, survey file={rest[0]}. Give them in turn."
             )
-        return itertools.chain.from_iterable(read_records(p) for p in records), None
+        number = sum(Manifest.load(path).num_light_curves() for path in records)
+        return itertools.chain.from_iterable(read_records(p) for p in records), number
     return read_light_curves(paths, survey), None
 
 
 def _check(item: Any) -> LightCurve:
     if not isinstance(item, LightCurve):
         raise ConfigError(
-            "A source must hold light curves or paths. "
+            "A source must hold light curves, or else paths. "
             f"Received: an item of type {type(item).__name__}. "
             "Build light curves with `LightCurve.from_array`."
         )

@@ -262,7 +262,7 @@ class SelfAttention(keras.layers.Layer):
         dense = _SeededDense(seed, self.dtype_policy)
         # Keys that start as the queries make attention start as similarity, so that
         # an observation looks at its neighbors in time from the first step.
-        same = int(np.random.SeedSequence(seed).generate_state(1)[0] >> 1)
+        same = dense.draw_seed()
         self.query = dense(units, name="query", seed=same)
         self.key = dense(units, name="key", seed=same)
         self.value = dense(units, name="value")
@@ -450,6 +450,10 @@ class _SeededDense:
     def __init__(self, seed: int | None, policy: Any) -> None:
         self._seeds = iter(spawn_seeds(seed, 8))
         self._policy = policy
+
+    def draw_seed(self) -> int:
+        """Return a seed for layers that start alike; Keras draws it if none is set."""
+        return int(keras.initializers.GlorotUniform(next(self._seeds)).seed)
 
     def __call__(
         self,

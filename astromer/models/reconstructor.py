@@ -11,7 +11,7 @@ from astromer import batch
 from astromer.errors import ConfigError
 from astromer.models.config import EncoderConfig
 from astromer.models.encoder import Encoder, window_inputs
-from astromer.models.layers import LAYER_NORM_EPSILON
+from astromer.models.layers import BRANCH_SCALE, LAYER_NORM_EPSILON
 
 __all__ = ["Reconstructor"]
 
@@ -59,7 +59,10 @@ class Reconstructor(keras.Model):
         )
         dense = keras.layers.Dense(
             1,
-            kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
+            # Small, so that a new model predicts each window's mean, not noise.
+            kernel_initializer=keras.initializers.VarianceScaling(
+                BRANCH_SCALE**2, "fan_avg", "uniform", seed=seed
+            ),
             name="head_dense",
             dtype=policy,
         )
@@ -130,6 +133,18 @@ class Reconstructor(keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
+    def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
+        """Train; see `keras.Model.fit`. Datasets keep their own order.
+
+        Returns
+        -------
+        history : keras.callbacks.History
+        """
+        if not isinstance(x, dict):
+            # Keras would warn that it does not shuffle what it cannot shuffle.
+            kwargs.setdefault("shuffle", False)
+        return super().fit(x, y, **kwargs)
+
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """The loss tracker, if compiled, and the metrics given to `compile`."""
@@ -163,7 +178,9 @@ class Reconstructor(keras.Model):
             )
         return self.get_metrics_result()
 
-    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+    def _maybe_symbolic_build(
+        self, iterator: Any = None, data_batch: Any = None
+    ) -> None:
         # Called under a TensorFlow strategy only. Keras's own averages a batch over the
         # replicas to learn its shapes; booleans, and replicas with a window more or
         # less, have no average. All but the optimizer is built here already.

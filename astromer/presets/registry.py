@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import pooch
 
+from astromer.bundled import bundled_folder
 from astromer.errors import PresetError, unknown_name
 
 __all__ = [
@@ -181,16 +182,9 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def _folders() -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for root in (_bundled_folder(), user_folder()):
+    for root in (bundled_folder("presets"), user_folder()):
         if root.is_dir():
             for path in sorted(root.iterdir()):
                 if (path / CONFIG_NAME).is_file():
                     found.setdefault(path.name, path)
     return found
-
-
-def _bundled_folder() -> Path:
-    """Return the folder of presets in an installed wheel, or else in a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "_presets"
-    return installed if installed.is_dir() else package.parent / "presets"

@@ -18,13 +18,14 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import polars as pl
 
 from astromer._version import __version__
 from astromer.errors import AstromerError, ConfigError, RecordError, unknown_name
+from astromer.progress import Progress
 from astromer.records.blocks import (
     Block,
     Spill,
@@ -66,7 +67,7 @@ from astromer.surveys import (
     read_observations,
 )
 
-__all__ = ["Progress", "convert", "convert_tables"]
+__all__ = ["convert", "convert_tables"]
 
 WORK_NAME: Final = ".work"
 MIN_CURVES_FOR_PROCESSES: Final = 100_000
@@ -74,25 +75,6 @@ MIN_CURVES_FOR_PROCESSES: Final = 100_000
 
 _LOGGER = logging.getLogger(__name__)
 _T = TypeVar("_T")
-
-
-class Progress(Protocol):
-    """What a conversion tells about how far it is; an exception in it stops it."""
-
-    def __call__(self, stage: str, done: int, total: int | None, unit: str) -> None:
-        """Receive the state of a stage.
-
-        Parameters
-        ----------
-        stage : str
-            ``read``, ``clean`` or ``write``, in this order.
-        done : int
-            Amount done so far.
-        total : int or None
-            Amount in all; None where it is not known yet.
-        unit : str
-            ``rows`` or ``light curves``.
-        """
 
 
 def convert(

@@ -5,12 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from astromer.bundled import bundled_folder
 from astromer.errors import ConfigError, RecordError
 from astromer.lightcurve import LightCurve
 from astromer.records.manifest import Manifest
 from astromer.records.schema import decode_example, iterate_frames
 
-__all__ = ["read_records"]
+__all__ = ["read_records", "sample_records"]
+
+
+def sample_records() -> Path:
+    """Return the folder of the small sample set that ships with the package.
+
+    Returns
+    -------
+    path : pathlib.Path
+        Records of simulated stars on a MACHO cadence, with their manifest.
+
+    Examples
+    --------
+    >>> len(list(read_records(sample_records(), split="test")))
+    16
+    """
+    return bundled_folder("records")
 
 
 def read_records(

@@ -57,8 +57,10 @@ class ReconstructionLoss(keras.losses.Loss):
             if sample_weight is None
             else ops.cast(sample_weight, "float32")
         )
-        # Where nothing counts, a residual may be anything, even NaN: keep it out.
-        squares = ops.where(weight > 0, weight * ops.square(residual), 0.0)
+        # Where nothing counts, a residual may be anything, even NaN. Kept out before the
+        # square: NaN times a zero slope is NaN, too.
+        residual = ops.where(weight > 0, residual, 0.0)
+        squares = weight * ops.square(residual)
         per_window = ops.sum(squares, axis=-1)
         count = ops.cast(ops.shape(residual)[0], "float32")
         if self.form == "released":

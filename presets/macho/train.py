@@ -2,14 +2,15 @@
 
 Real light curves come from Parquet files with list columns (id, label, band, mjd, mag,
 err), simulated ones from `astromer.simulate` on a MACHO cadence. The run is bounded by
-wall time, so the learning rate follows the clock: warm-up, then a cosine to zero.
-Windows are short at first, where a step costs half, and of full size at the end.
+wall time, so the learning rate follows the clock, a cosine to zero. It begins with a
+shallow model on short windows and ends with the full one on full windows.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import math
 import time
@@ -20,14 +21,32 @@ import numpy as np
 import polars as pl
 import tensorflow as tf
 
+from astromer import Astromer
 from astromer.lightcurve import LightCurve
 from astromer.models import EncoderConfig, Reconstructor
 from astromer.pipeline import load_dataset
+from astromer.presets import save_preset
 from astromer.simulate import simulate_survey
 from astromer.training import R2, ReconstructionLoss, reconstruction_metrics
 
 MAX_MAG_ERR_MAG = 1.0
 MIN_OBSERVATIONS = 20
+WARM_UP_STEPS = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """A part of the run: how deep a model, on how long windows, until when."""
+
+    num_layers: int
+    window_size: int
+    until: float
+    """Share of the whole time at which it ends."""
+
+
+# Two blocks leave the plateau of predicting means within minutes, where six stay on it
+# for an hour; short windows cost half and teach most.
+STAGES = (Stage(2, 64, 0.15), Stage(6, 100, 0.65), Stage(6, 200, 1.0))
 
 
 def read_parquet(path: Path) -> list[LightCurve]:
@@ -52,17 +71,19 @@ def read_parquet(path: Path) -> list[LightCurve]:
 class Clock(keras.callbacks.Callback):
     """Set the learning rate by the time spent, stop when it is over, keep a log."""
 
-    def __init__(
-        self, start: float, minutes: float, share: float, peak: float, log: Path
-    ) -> None:
+    def __init__(self, start: float, seconds: float, peak: float, log: Path) -> None:
         super().__init__()
-        self.start, self.seconds = start, minutes * 60
-        self.share, self.peak, self.log = share, peak, log
-        self.step, self.reported = 0, 0.0
+        self.start, self.seconds, self.peak, self.log = start, seconds, peak, log
+        self.until, self.step, self.reported = seconds, 0, 0.0
+
+    def begin_stage(self, share: float) -> None:
+        """Count steps anew and stop when this share of all time is over."""
+        self.until, self.step = share * self.seconds, 0
 
     def on_train_batch_begin(self, batch: int, logs: object = None) -> None:
         done = min((time.time() - self.start) / self.seconds, 1.0)
-        warm_up = min(1.0, done / 0.02)
+        # Every stage has a new optimizer, whose first steps are rough.
+        warm_up = min(1.0, (self.step + 1) / WARM_UP_STEPS)
         rate = self.peak * warm_up * 0.5 * (1 + math.cos(math.pi * done))
         self.model.optimizer.learning_rate = max(rate, 1e-7)
 
@@ -75,12 +96,27 @@ class Clock(keras.callbacks.Callback):
             with open(self.log, "a") as stream:
                 stream.write(f"{elapsed:.0f} s step {self.step} {scores}\n")
             self.model.reset_metrics()
-        if elapsed > self.share * self.seconds:
-            self.model.stop_training = True
+        if elapsed > self.until:
             raise StopIteration
 
 
+def grow(small: Reconstructor, num_layers: int, seed: int) -> Reconstructor:
+    """Return a deeper model that starts from a trained one.
+
+    New blocks start close to the identity, so that the deeper model goes on where the
+    shallow one has stopped.
+    """
+    config = dataclasses.replace(small.config, num_layers=num_layers)
+    large = Reconstructor(config, seed=seed)
+    for layer in small.encoder.layers:
+        large.encoder.get_layer(layer.name).set_weights(layer.get_weights())
+    for name in ("head_norm", "head_dense"):
+        large.get_layer(name).set_weights(small.get_layer(name).get_weights())
+    return large
+
+
 def run(arguments: argparse.Namespace) -> None:
+    """Train stage by stage; leave weights, a log and `training.json` behind."""
     out = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     log = out / "train.log"
@@ -106,28 +142,29 @@ def run(arguments: argparse.Namespace) -> None:
     message = f"{num_real} real and {len(curves) - num_real} simulated light curves\n"
     log.write_text(message)
 
-    model = Reconstructor(EncoderConfig.from_name("astromer2"), seed=arguments.seed)
-    optimizer = keras.optimizers.Adam(
-        arguments.learning_rate, beta_1=0.9, beta_2=0.98, epsilon=1e-9, clipnorm=1.0
-    )
-    model.compile(optimizer, ReconstructionLoss(), metrics=[R2("hidden")])
-    start, steps = time.time(), {}
-    for window_size, share in (
-        (arguments.short_window, arguments.short_share),
-        (200, 1.0),
-    ):
+    start, stages = time.time(), []
+    clock = Clock(start, arguments.minutes * 60, arguments.learning_rate, log)
+    first = EncoderConfig.from_name("astromer2", num_layers=STAGES[0].num_layers)
+    model = Reconstructor(first, seed=arguments.seed)
+    for stage in STAGES:
+        if stage.num_layers != model.config.num_layers:
+            model = grow(model, stage.num_layers, arguments.seed)
+        optimizer = keras.optimizers.Adam(
+            beta_1=0.9, beta_2=0.98, epsilon=1e-9, clipnorm=1.0
+        )
+        model.compile(optimizer, ReconstructionLoss(), metrics=[R2("hidden")])
         dataset = load_dataset(
             curves,
-            window_size=window_size,
+            window_size=stage.window_size,
             batch_size=arguments.batch_size,
             seed=arguments.seed,
             drop_remainder=True,
         ).repeat()
-        clock = Clock(start, arguments.minutes, share, arguments.learning_rate, log)
+        clock.begin_stage(stage.until)
         with contextlib.suppress(StopIteration):
             model.fit(dataset, callbacks=[clock], verbose=0, steps_per_epoch=10**9)
-        steps[window_size] = clock.step
-        model.save_weights(out / f"window_{window_size}.weights.h5")
+        stages.append({**dataclasses.asdict(stage), "steps": clock.step})
+        model.save_weights(out / f"stage_{len(stages)}.weights.h5")
 
     keras.config.set_dtype_policy("float32")
     final = Reconstructor(model.config, seed=arguments.seed)
@@ -146,7 +183,7 @@ def run(arguments: argparse.Namespace) -> None:
             stream.write(f"{name}: {scores[name]}\n")
     final.save_weights(out / "model.weights.h5")
     report = {
-        "steps": steps,
+        "stages": stages,
         "batch_size": arguments.batch_size,
         "minutes": arguments.minutes,
         "precision": arguments.precision,
@@ -160,20 +197,105 @@ def run(arguments: argparse.Namespace) -> None:
     (out / "training.json").write_text(json.dumps(report, indent=1) + "\n")
 
 
+def publish(run_folder: Path, preset: Path) -> None:
+    """Turn a finished run into the preset, with the card that says where it is from."""
+    report = json.loads((run_folder / "training.json").read_text())
+    model = Astromer(EncoderConfig.from_name("astromer2"), name="astromer_macho")
+    model.load_weights(run_folder / "model.weights.h5")
+    scores = report.pop("scores")
+    metadata = {
+        "survey": "MACHO (simulated cadence), ASAS, Catalina",
+        "description": "astromer2 trained by this project on a CPU: a start, no record",
+        "provenance": "our own training run; not the authors' weights",
+        "license": "MIT",
+        "citation": "Donoso-Oliva et al. (2026), Astromer 2; and this package",
+        "training": report,
+        "metrics": scores,
+    }
+    card = CARD.format(
+        rows="\n".join(
+            f"| {name} | {score['r2_hidden']:.3f} | {score['rmse_hidden']:.3f} | "
+            f"{score['rmse_valid']:.3f} |"
+            for name, score in scores.items()
+        ),
+        real=report["real_light_curves"],
+        simulated=report["simulated_light_curves"],
+        minutes=report["minutes"],
+        steps=", then ".join(
+            f"{stage['steps']:,} steps with {stage['num_layers']} blocks on windows of "
+            f"{stage['window_size']}"
+            for stage in report["stages"]
+        ),
+        batch=report["batch_size"],
+        precision=report["precision"],
+        keras=report["versions"]["keras"],
+        tensorflow=report["versions"]["tensorflow"],
+    )
+    save_preset(model, preset, metadata=metadata, card=card)
+
+
+CARD = """# macho
+
+An `astromer2` model (3,953,410 parameters: six blocks, four heads of 64, learned
+residuals, sinusoidal time encoding with base 10000) that **this project trained itself,
+on two CPU cores**. These are **not** the authors' weights, and no MACHO light curve was
+used: MACHO is present through simulated stars on its cadence.
+
+## Data
+
+{real:,} real light curves without labels, from the ASAS-3 catalog of variable stars (V)
+and the Catalina surveys (unfiltered), and {simulated:,} simulated ones
+(`astromer.simulate`, cadence `macho`, R). Observations with an uncertainty outside
+(0, 1) mag were dropped, light curves with fewer than 20 observations too. Left out of
+the training: 1,291 ASAS stars that serve as test stars of few-shot benchmarks, 500
+Catalina curves for the scores below, and every labeled Catalina star.
+
+## Training
+
+The paper's objective (half of each window probed; 30 % hidden, 10 % random, 10 %
+visible; root mean square error over the probed), {minutes:.0f} minutes of wall time on a
+machine that did other work as well: {steps}, {batch} windows a step, Adam (0.9, 0.98,
+1e-9) with warm-up and a cosine, {precision}. Keras {keras}, TensorFlow {tensorflow}.
+[train.py](train.py) is the script that ran.
+
+## Scores
+
+On light curves that were not trained on, tiled windows of 200, masks with seed 1. R2 is
+pooled over hidden observations, each window about their own mean: 0 is what that mean
+would score. Only hidden observations measure what a model has learned.
+
+| Light curves | R2 hidden | RMSE hidden [mag] | RMSE all [mag] |
+|---|---|---|---|
+{rows}
+
+## Limits
+
+- A short run: the published model saw days on four GPUs. Take this one as a working
+  start for finetuning, demos and tests, not as a reference for the method.
+- The sinusoidal encoding's shortest period is 6.28 d: stars that vary faster are barely
+  described by phase. Magnitude scatter and slow trends carry most of the embedding.
+- Pooled R2 is led by large, slow variables such as Miras.
+- Magnitudes in one passband at a time; windows of at most 200 observations.
+"""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, nargs="+", help="Parquet files")
     parser.add_argument("--held-out", type=Path, required=True, help="JSON list of ids")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--publish", type=Path, help="write the preset here at the end")
     parser.add_argument("--minutes", type=float, default=90)
     parser.add_argument("--simulated", type=int, default=12_000)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=5e-4)
-    parser.add_argument("--short-window", type=int, default=100)
-    parser.add_argument("--short-share", type=float, default=0.6)
     parser.add_argument("--precision", default="mixed_bfloat16")
     parser.add_argument("--seed", type=int, default=0)
-    run(parser.parse_args())
+    arguments = parser.parse_args()
+    if not (arguments.out / "training.json").is_file():
+        run(arguments)
+    if arguments.publish:
+        publish(arguments.out, arguments.publish)
 
 
 if __name__ == "__main__":
