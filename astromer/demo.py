@@ -220,8 +220,9 @@ def _classify(
     )
     head.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy")
     head.fit(labeled.embedding, labeled.label, epochs=100, batch_size=32, verbose=0)
-    chances = head.predict(unlabeled.embedding, verbose=0)
-    return np.asarray(chances).argmax(axis=1)
+    chances = np.asarray(head.predict(unlabeled.embedding, verbose=0))
+    numbers: NDArray[np.int64] = chances.argmax(axis=1)
+    return numbers
 
 
 def _score(

@@ -19,6 +19,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).parent
+HEADER = (
+    "| Survey | Files | Rows read | Light curves | Observations kept "
+    "| Convert [s] | [MiB] | Embed [s] | [MiB] |"
+)
 
 
 def measure(command: list[str]) -> dict[str, float]:
@@ -78,15 +82,16 @@ def main() -> None:
         "results": results,
     }
     (HERE / "real_data.json").write_text(json.dumps(report, indent=2) + "\n")
+    versions = ", ".join(f"{name} {what}" for name, what in report["versions"].items())
     lines = [
         "# Real survey files, end to end",
         "",
-        f"`{report['command']}`; {report['machine']}; Python {report['python']}; "
-        + ", ".join(f"{name} {number}" for name, number in report["versions"].items())
-        + ". Times include starting Python, and for `embed` importing TensorFlow.",
+        (
+            f"`{report['command']}`; {report['machine']}; Python {report['python']}; "
+            f"{versions}. Times include starting Python, and importing TensorFlow to embed."
+        ),
         "",
-        "| Survey | Files | Rows read | Light curves | Observations kept "
-        "| Convert [s] | [MiB] | Embed [s] | [MiB] |",
+        HEADER,
         "|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [

@@ -12,7 +12,7 @@ from typing import Final
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import AutoMinorLocator, MaxNLocator
 
 from astromer.errors import ConfigError
@@ -143,12 +143,15 @@ def style_axes(ax: Axes) -> Axes:
     return ax
 
 
-def save_figure(figure: Figure, path: str | Path, *, dpi: float = 300.0) -> Path:
+def save_figure(
+    figure: Figure | SubFigure, path: str | Path, *, dpi: float = 300.0
+) -> Path:
     """Save a figure; the suffix says how.
 
     Parameters
     ----------
-    figure : matplotlib.figure.Figure
+    figure : matplotlib.figure.Figure or SubFigure
+        E.g. an Axes' ``figure``; of a part, the whole is saved.
     path : str or pathlib.Path
         Ends in ``.png``, ``.pdf`` or ``.svg``. Folders are made as needed.
     dpi : float
@@ -174,7 +177,9 @@ def save_figure(figure: Figure, path: str | Path, *, dpi: float = 300.0) -> Path
     # gives the same bytes.
     date = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
     with mpl.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "astromer"}):
-        figure.savefig(path, dpi=dpi, metadata=date.get(path.suffix.lower()))
+        figure.get_figure(root=True).savefig(
+            path, dpi=dpi, metadata=date.get(path.suffix.lower())
+        )
     return path
 
 

@@ -92,9 +92,9 @@ class R2(_SubsetMetric):
 
     def result(self) -> Any:
         # Nothing to explain, or nothing seen yet: zero rather than NaN.
-        safe = ops.where(self.total_squares > 0, self.total_squares, 1.0)
-        score = 1.0 - self.residual_squares / safe
-        return ops.where(self.total_squares > 0, score, 0.0)
+        total = ops.convert_to_tensor(self.total_squares)
+        score = 1.0 - self.residual_squares / ops.where(total > 0, total, 1.0)
+        return ops.where(total > 0, score, 0.0)
 
 
 def reconstruction_metrics() -> list[keras.metrics.Metric]:
