@@ -1,0 +1,185 @@
+import re
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from astromer.errors import ConfigError, RecordError, SurveyError
+from astromer.inference.sources import chunks, iterate_light_curves
+
+MACHO_FILE = """\
+#Field Tile Seq RA(hour) Dec(deg) Filter mean_Mag med_Mag mean_(B-R) med_(B-R)
+#1 3444 614 5.02878 -69.171 {passband} -5.912 -5.962 -0.335 -0.348
+#MJD Mag Err
+48823.477419 -6.081 0.156
+48823.487014 -6.041 0.141
+48824.496759 -5.5 0.11
+"""
+
+
+@pytest.fixture
+def macho_folder(tmp_path):
+    for passband in "BR":
+        path = tmp_path / f"lc_1.3444.614.{passband}.mjd"
+        path.write_text(MACHO_FILE.format(passband=passband))
+    return tmp_path
+
+
+def test_light_curves_come_as_they_are(curves):
+    for source, expected in (
+        (curves, len(curves)),
+        (tuple(curves), len(curves)),
+        (iter(curves), None),
+        ((curve for curve in curves), None),
+    ):
+        found, number = iterate_light_curves(source)
+        assert number == expected
+        assert [a is b for a, b in zip(found, curves, strict=True)] == [True] * 10
+
+
+def test_single_light_curve_is_a_source(curves):
+    found, number = iterate_light_curves(curves[3])
+    assert number == 1
+    assert next(found) is curves[3]
+    assert next(found, None) is None
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_long_frame_is_a_source(curves, library):
+    frame = pd.concat([curve.to_pandas() for curve in curves], ignore_index=True)
+    source = frame if library == "pandas" else pl.from_pandas(frame)
+    found, number = iterate_light_curves(source)
+    assert number == len(curves)
+    for curve, expected in zip(found, curves, strict=True):
+        assert curve.object_id == expected.object_id
+        assert curve.class_name == expected.class_name
+        np.testing.assert_array_equal(curve.time, expected.time)
+        np.testing.assert_array_equal(curve.mag, expected.mag)
+
+
+def test_folder_of_records_is_a_source_of_known_number(records, curves):
+    for source in (records, str(records), [records]):
+        found, number = iterate_light_curves(source)
+        assert number == len(curves)
+        for curve, expected in zip(found, curves, strict=True):
+            assert (curve.object_id, curve.passband, curve.class_name) == (
+                expected.object_id,
+                expected.passband,
+                expected.class_name,
+            )
+            np.testing.assert_array_equal(curve.time, expected.time)
+            np.testing.assert_array_equal(curve.mag, expected.mag)
+    found, number = iterate_light_curves([records, records])
+    assert number == len(list(found)) == 2 * len(curves)
+
+
+def test_survey_files_are_a_source(macho_folder):
+    files = sorted(macho_folder.iterdir())
+    for source, survey in (
+        (files, None),
+        (iter(files), None),
+        ([str(file) for file in files], "macho"),
+        (macho_folder, "macho"),
+        (files[0].parent, None),
+    ):
+        found, number = iterate_light_curves(source, survey=survey)
+        assert number is None
+        curves = list(found)
+        assert [curve.passband for curve in curves] == ["B", "R"]
+        for curve in curves:
+            assert curve.object_id == "1.3444.614"
+            np.testing.assert_array_equal(
+                curve.time, [48823.477419, 48823.487014, 48824.496759]
+            )
+
+
+def test_real_survey_files_are_a_source(shared):
+    found, _ = iterate_light_curves(shared / "fixtures" / "macho", survey="macho")
+    curves = list(found)
+    names = {(curve.object_id, curve.passband) for curve in curves}
+    assert {("1.3444.614", "B"), ("1.3444.614", "R"), ("2.4907.2086", "B")} <= names
+    for curve in curves:
+        assert ((curve.time > 48_000) & (curve.time < 52_000)).all()
+
+
+def test_passband_selects_light_curves(curves, macho_folder):
+    found, number = iterate_light_curves(curves, passband="B")
+    assert number is None
+    assert [curve.object_id for curve in found] == [c.object_id for c in curves[1::2]]
+    found, _ = iterate_light_curves(macho_folder, passband="R")
+    assert [curve.passband for curve in found] == ["R"]
+
+
+@pytest.mark.parametrize("source", [[], (), iter(())], ids=["list", "tuple", "iter"])
+def test_empty_source_is_refused(source):
+    with pytest.raises(ConfigError, match=r"holds no light curves\. Received: none\."):
+        iterate_light_curves(source)
+
+
+def test_passband_that_no_light_curve_has_is_refused(curves):
+    with pytest.raises(ConfigError, match='Received: none with passband="V"'):
+        iterate_light_curves(curves, passband="V")
+
+
+def test_records_and_survey_files_cannot_be_mixed(records, macho_folder):
+    file = next(macho_folder.iterdir())
+    message = rf"cannot be mixed.*{re.escape(str(records))}.*{re.escape(str(file))}"
+    with pytest.raises(ConfigError, match=message):
+        iterate_light_curves([records, file])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind"),
+    [
+        (None, "NoneType"),
+        (7, "int"),
+        ([np.zeros((5, 3))], "ndarray"),
+        (np.zeros((5, 3)), "ndarray"),
+        ([3], "int"),
+    ],
+)
+def test_source_of_something_else_is_refused(wrong, kind):
+    with pytest.raises(ConfigError, match=rf"of type {kind}\. Build light curves"):
+        iterate_light_curves(wrong)
+
+
+def test_light_curves_and_paths_cannot_be_mixed(curves, records):
+    found, _ = iterate_light_curves([curves[0], records])
+    with pytest.raises(ConfigError, match=r"or else paths\. Received: .* type \w+Path"):
+        list(found)
+
+
+def test_unknown_survey_and_missing_file_are_refused(macho_folder):
+    with pytest.raises(SurveyError, match=r'Unknown survey.*mean "macho"'):
+        iterate_light_curves(macho_folder, survey="machoo")
+    with pytest.raises(SurveyError, match="nowhere"):
+        iterate_light_curves(macho_folder / "nowhere.mjd")
+
+
+def test_damaged_records_are_named(tmp_path, records):
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    for file in records.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    shard = sorted(folder.glob("*.tfrecord"))[1]
+    content = bytearray(shard.read_bytes())
+    content[100] ^= 1
+    shard.write_bytes(content)
+    found, _ = iterate_light_curves(folder)
+    with pytest.raises(RecordError, match=f"checksum is wrong.*{shard.name}"):
+        list(found)
+
+
+def test_chunks_keep_order_and_end_once_full(curves):
+    grouped = list(chunks(iter(curves), 20))
+    assert [curve for group in grouped for curve in group] == curves
+    for group in grouped[:-1]:
+        lengths = [len(curve) for curve in group]
+        assert sum(lengths) >= 20
+        assert sum(lengths[:-1]) < 20
+    assert len(grouped) > 3
+
+
+def test_chunks_of_nothing_are_none():
+    assert list(chunks(iter(()), 20)) == []
