@@ -16,6 +16,7 @@ from astromer.pipeline.options import (
     MaskingPolicy,
     Normalization,
     Task,
+    Tiling,
 )
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ __all__ = [
     "MaskingPolicy",
     "Normalization",
     "Task",
+    "Tiling",
     "WindowArrays",
     "load_dataset",
     "tile_windows",

@@ -26,6 +26,7 @@ from astromer.pipeline.options import (
     MaskingConfig,
     Normalization,
     Task,
+    Tiling,
 )
 from astromer.pipeline.weights import weigh_errors
 from astromer.pipeline.windows import (
@@ -55,6 +56,7 @@ def load_dataset(
     batch_size: int = 64,
     seed: int = 0,
     training: bool | None = None,
+    tiling: Tiling = "exact",
     normalization: Normalization = "window",
     masking: MaskingConfig | None = None,
     error_weights: ErrorWeights = "off",
@@ -82,6 +84,7 @@ def load_dataset(
     task : {"pretrain", "classify", "embed"}
         - pretrain: ``(inputs, targets)`` with the probed magnitudes as targets.
         - classify: ``(inputs, label)``; light curves without a label are left out.
+          Class names without numbers are numbered in alphabetical order.
         - embed: ``(inputs, origin)`` with the window's light curve, start and
           uncertainties.
     window_size : int
@@ -89,10 +92,14 @@ def load_dataset(
     batch_size : int
         Windows per batch.
     seed : int
-        Seed of order, windows and masks.
+        Seed of order, windows and masks. `tf.data` adds TensorFlow's global seed, if
+        one is set: what repeats is the pair.
     training : bool, optional
         Whether to draw at random; by default True for the split ``"train"`` and where
         there are no splits, and never for the task ``"embed"``.
+    tiling : {"exact", "released"}
+        How windows lie when not training: each observation in one window, or, as in
+        the released code, with a full last window that repeats some.
     normalization : {"window", "light_curve"}
         Whose mean time and magnitude are subtracted.
     masking : MaskingConfig, optional
@@ -122,8 +129,14 @@ def load_dataset(
         not exist. A record damaged within is found as it is read: tf.data then raises
         `tf.errors.DataLossError`, and `astromer verify` names the record.
     """
-    _check_options(
-        task, window_size, batch_size, shuffle_buffer, error_weights, normalization
+    _check_names(
+        task=(task, Task),
+        tiling=(tiling, Tiling),
+        normalization=(normalization, Normalization),
+        error_weights=(error_weights, ErrorWeights),
+    )
+    _check_positive(
+        window_size=window_size, batch_size=batch_size, shuffle_buffer=shuffle_buffer
     )
     if task != "pretrain" and (masking is not None or error_weights != "off"):
         raise ConfigError(
@@ -138,7 +151,13 @@ def load_dataset(
             "`--labels`, or give the light curves labels."
         )
     if training is None:
-        training = task != "embed" and split in (None, "train")
+        # Tiles asked for by name are tiles, not draws.
+        training = task != "embed" and split in (None, "train") and tiling == "exact"
+    if training and tiling == "released":
+        raise ConfigError(
+            "`tiling` says how windows lie when they are not drawn at random. "
+            'Received: tiling="released" with training=True. Leave one of them out.'
+        )
     if training and task == "embed":
         raise ConfigError(
             'task="embed" keeps the source\'s order. Received: training=True.'
@@ -147,6 +166,7 @@ def load_dataset(
     stages = _Stages(
         task=task,
         window_size=window_size,
+        tiling=tiling,
         normalization=normalization,
         masking=masking or MaskingConfig(),
         error_weights=error_weights,
@@ -191,6 +211,7 @@ class _Stages:
 
     task: Task
     window_size: int
+    tiling: Tiling
     normalization: Normalization
     masking: MaskingConfig
     error_weights: ErrorWeights
@@ -207,7 +228,7 @@ class _Stages:
                 curves.length, self.window_size, tf.random.fold_in(seed, 0)
             )
         else:
-            row, start = tile_starts(curves.length, self.window_size)
+            row, start = tile_starts(curves.length, self.window_size, self.tiling)
             curves = curves.take(row)
             means = tuple(tf.gather(mean, row) for mean in means)
         windows = cut_windows(curves, start, self.window_size)
@@ -326,11 +347,24 @@ def _open(source: Source, split: str | None) -> _Records:
             )
     if not curves:
         raise ConfigError("The source holds no light curves. Received: an empty list.")
+    curves = _with_labels(curves)
     return _Records(
         num_curves=len(curves),
         num_labeled=sum(curve.label >= 0 for curve in curves),
         serialized=tf.constant([encode_light_curve(curve) for curve in curves]),
     )
+
+
+def _with_labels(curves: list[LightCurve]) -> list[LightCurve]:
+    """Assign labels where there are class names alone, as the converter does."""
+    names = {curve.class_name for curve in curves if curve.class_name is not None}
+    if not names or any(curve.label >= 0 for curve in curves):
+        return curves
+    label_map = {name: number for number, name in enumerate(sorted(names))}
+    return [
+        dataclasses.replace(curve, label=label_map.get(curve.class_name or "", -1))
+        for curve in curves
+    ]
 
 
 def _open_folder(path: Path, split: str | None) -> _Records:
@@ -363,29 +397,13 @@ def _check_sizes(paths: Iterable[Path], written: Mapping[str, int]) -> None:
             )
 
 
-def _check_options(
-    task: str,
-    window_size: int,
-    batch_size: int,
-    shuffle_buffer: int,
-    error_weights: str,
-    normalization: str,
-) -> None:
-    if task not in get_args(Task):
-        raise ConfigError(unknown_name("task", task, get_args(Task)))
-    if error_weights not in get_args(ErrorWeights):
-        raise ConfigError(
-            unknown_name("error_weights", error_weights, get_args(ErrorWeights))
-        )
-    if normalization not in get_args(Normalization):
-        raise ConfigError(
-            unknown_name("normalization", normalization, get_args(Normalization))
-        )
-    sizes: dict[str, object] = {
-        "window_size": window_size,
-        "batch_size": batch_size,
-        "shuffle_buffer": shuffle_buffer,
-    }
+def _check_names(**options: tuple[str, Any]) -> None:
+    for option, (name, known) in options.items():
+        if name not in get_args(known):
+            raise ConfigError(unknown_name(option, name, get_args(known)))
+
+
+def _check_positive(**sizes: object) -> None:
     for name, value in sizes.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ConfigError(

@@ -15,12 +15,14 @@ __all__ = [
     "MaskingPolicy",
     "Normalization",
     "Task",
+    "Tiling",
 ]
 
 Task = Literal["pretrain", "classify", "embed"]
 Normalization = Literal["window", "light_curve"]
 ErrorWeights = Literal["off", "released", "paper"]
 MaskingPolicy = Literal["paper", "released"]
+Tiling = Literal["exact", "released"]
 
 DEFAULT_WINDOW_SIZE: Final = 200
 """Observations per window (L in the paper)."""

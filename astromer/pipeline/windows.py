@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from astromer.pipeline.options import Tiling
 from astromer.records.schema import (
     LABEL_KEY,
     MAG_ERR_KEY,
@@ -125,15 +126,23 @@ def sample_starts(length: tf.Tensor, window_size: int, seed: tf.Tensor) -> tf.Te
     return tf.cast(draw * tf.cast(choices, tf.float64), tf.int64)
 
 
-def tile_starts(length: tf.Tensor, window_size: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Lay windows end to end so that each observation lies in exactly one.
+def tile_starts(
+    length: tf.Tensor, window_size: int, tiling: Tiling = "exact"
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Lay windows over light curves, end to end.
 
     Parameters
     ----------
     length : tf.Tensor, shape (batch,), int64
         Observations per light curve, at least 1.
     window_size : int
-        Observations per window; the last window of a curve may hold fewer.
+        Observations per window.
+    tiling : {"exact", "released"}
+        - exact: each observation lies in exactly one window; the last window of a
+          light curve may hold fewer.
+        - released: as the released code has it. The last window is moved back to be
+          full, so that observations repeat; a light curve whose length is a multiple
+          of the window's gets its last window twice.
 
     Returns
     -------
@@ -142,11 +151,19 @@ def tile_starts(length: tf.Tensor, window_size: int) -> tuple[tf.Tensor, tf.Tens
     start : tf.Tensor, shape (num_windows,), int64
         Index of the window's first observation: 0, window_size, 2 window_size, ...
     """
-    num_windows = (length + window_size - 1) // window_size
+    num_windows = (
+        (length + window_size - 1) // window_size
+        if tiling == "exact"
+        else length // window_size + 1
+    )
     row = tf.repeat(tf.range(tf.shape(length, out_type=tf.int64)[0]), num_windows)
     first = tf.cumsum(num_windows, exclusive=True)
     number = tf.range(tf.shape(row, out_type=tf.int64)[0]) - tf.gather(first, row)
-    return row, number * window_size
+    start = number * window_size
+    if tiling == "released":
+        last = tf.maximum(tf.gather(length, row) - window_size, 0)
+        start = tf.minimum(start, last)
+    return row, start
 
 
 def cut_windows(curves: Curves, start: tf.Tensor, window_size: int) -> Windows:

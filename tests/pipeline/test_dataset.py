@@ -442,3 +442,24 @@ def splits_of(folder):
 def test_folder_without_manifest_is_refused(tmp_path):
     with pytest.raises(RecordError, match=r"manifest\.json.*Received: path="):
         load_dataset(tmp_path)
+
+
+def test_tiling_released_repeats_observations_and_is_no_training(make_light_curve):
+    curves = [make_light_curve(2 * W), make_light_curve(W + 1)]
+    exact = load_dataset(curves, task="embed", window_size=W)
+    released = load_dataset(curves, task="embed", window_size=W, tiling="released")
+    starts = [
+        np.concatenate([origin["window_start"] for _, origin in dataset]).tolist()
+        for dataset in (exact, released)
+    ]
+    assert starts == [[0, W, 0, W], [0, W, W, 0, 1]]
+    with pytest.raises(ConfigError, match="Received: tiling="):
+        load_dataset(curves, window_size=W, tiling="released", training=True)
+
+
+def test_class_names_alone_are_numbered_in_alphabetical_order(make_light_curve):
+    names = ["RRab", None, "EC", "RRab"]
+    curves = [make_light_curve(5, seed=i, class_name=n) for i, n in enumerate(names)]
+    dataset = load_dataset(curves, task="classify", window_size=W, training=False)
+    labels = np.concatenate([label for _, label in dataset])
+    assert labels.tolist() == [1, 0, 1]

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -109,3 +111,34 @@ def test_cut_windows_are_slices_bit_by_bit(make_light_curve, length):
     np.testing.assert_array_equal(
         windows.valid, np.broadcast_to(np.arange(W) < size, (len(starts), W))
     )
+
+
+# Starts that the released code gives for a window of 200, by length.
+RELEASED_STARTS = {
+    1: [0],
+    137: [0],
+    199: [0],
+    200: [0, 0],
+    201: [0, 1],
+    399: [0, 199],
+    400: [0, 200, 200],
+    401: [0, 200, 201],
+    1000: [0, 200, 400, 600, 800, 800],
+}
+
+
+def test_released_tiling_repeats_what_the_released_code_repeats():
+    row, start = tile_starts(
+        tf.constant(list(RELEASED_STARTS), tf.int64), 200, "released"
+    )
+    for number, expected in enumerate(RELEASED_STARTS.values()):
+        assert start.numpy()[row.numpy() == number].tolist() == expected
+
+
+def test_released_tiling_equals_the_reference(shared):
+    path = shared / "reference" / "pipeline_stats.json"
+    windows = json.loads(path.read_text())["windows"]
+    lengths = [int(length) for length in windows]
+    row, start = tile_starts(tf.constant(lengths, tf.int64), 200, "released")
+    for number, expected in enumerate(windows.values()):
+        assert start.numpy()[row.numpy() == number].tolist() == expected["starts"]
