@@ -34,7 +34,11 @@ def make_light_curve() -> Callable[..., LightCurve]:
     """Return a maker of sinusoidal light curves of any length, at MJD near 50,000."""
 
     def make(
-        length: int = 12, *, seed: int = 0, object_id: str = "star", **attributes: object
+        length: int = 12,
+        *,
+        seed: int = 0,
+        object_id: str = "star",
+        **attributes: object,
     ) -> LightCurve:
         generator = np.random.default_rng([seed, length])
         time = 50_000.0 + np.sort(generator.uniform(0.0, 3.0 * length, length))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import keras
 import numpy as np
@@ -20,15 +19,12 @@ from astromer.inference.runner import (
     run_batches,
 )
 from astromer.inference.sources import Source, chunks, iterate_light_curves
-from astromer.inference.tables import write_table
+from astromer.inference.tables import Table
 from astromer.lightcurve import LightCurve
 from astromer.models import Encoder, Reconstructor
 from astromer.models.layers import MaskedMean
 from astromer.pipeline import WindowArrays, tile_windows
 from astromer.progress import Progress
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["Embeddings", "Layer", "Per", "embed"]
 
@@ -37,7 +33,7 @@ Layer = int | Sequence[int] | Literal["all"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
-class Embeddings:
+class Embeddings(Table):
     """Embeddings and what each stands for, in input order.
 
     ``numpy.asarray(embeddings)`` is the array of vectors.
@@ -58,41 +54,8 @@ class Embeddings:
     embedding: NDArray[np.float32]
     """(n, dim): the vectors, dimensionless."""
 
-    def __len__(self) -> int:
-        return len(self.embedding)
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.embedding, dtype=dtype, copy=copy)
-
-    def to_pandas(self) -> pd.DataFrame:
-        """Return a frame with one row per embedding, the vector in one column."""
-        import pandas as pd
-
-        columns = {field.name: getattr(self, field.name) for field in _fields()}
-        columns["embedding"] = list(self.embedding)
-        return pd.DataFrame(columns)
-
-    def write(self, path: str | Path) -> Path:
-        """Write a file; see `astromer.inference.tables.write_table`.
-
-        Parameters
-        ----------
-        path : str or pathlib.Path
-            Ends in ``.parquet`` (`embedding` as a fixed-size list of float32),
-            ``.csv`` (a column per channel) or ``.npz`` (an array per column).
-
-        Returns
-        -------
-        path : pathlib.Path
-
-        Raises
-        ------
-        ConfigError
-            If the suffix is another one.
-        """
-        return write_table(
-            path, {field.name: getattr(self, field.name) for field in _fields()}
-        )
 
 
 def embed(
@@ -167,14 +130,12 @@ def embed(
             progress("embed", done, number, "light curves")
     return Embeddings(
         *(
-            np.concatenate([getattr(part, field.name) for part in parts])
-            for field in _fields()
+            np.concatenate(columns)
+            for columns in zip(
+                *(part.columns().values() for part in parts), strict=True
+            )
         )
     )
-
-
-def _fields() -> tuple[dataclasses.Field[Any], ...]:
-    return dataclasses.fields(Embeddings)
 
 
 def _chosen_layers(encoder: Encoder, layer: Layer) -> tuple[int, ...]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,20 +16,17 @@ from astromer.inference.runner import (
     run_batches,
 )
 from astromer.inference.sources import Source, chunks, iterate_light_curves
-from astromer.inference.tables import write_table
+from astromer.inference.tables import Table
 from astromer.lightcurve import LightCurve
 from astromer.models import Reconstructor
 from astromer.pipeline import Normalization, WindowArrays, tile_windows
 from astromer.progress import Progress
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 __all__ = ["Reconstructions", "reconstruct"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
-class Reconstructions:
+class Reconstructions(Table):
     """Observations and what the model gives for each, in input order."""
 
     object_id: NDArray[np.str_]
@@ -47,44 +42,12 @@ class Reconstructions:
     reconstruction: NDArray[np.float32]
     """(n,): magnitudes that the model gives [mag]; NaN where it had nothing to see."""
 
-    def __len__(self) -> int:
-        return len(self.time)
-
     @property
     def rmse(self) -> float:
         """Root mean square difference from the observed magnitudes, without NaN [mag]."""
         residual = self.reconstruction.astype(np.float64) - self.mag
         known = residual[np.isfinite(residual)]
         return float(np.sqrt(np.mean(known**2))) if len(known) else float("nan")
-
-    def to_pandas(self) -> pd.DataFrame:
-        """Return a long frame with one row per observation."""
-        import pandas as pd
-
-        return pd.DataFrame(self._columns())
-
-    def write(self, path: str | Path) -> Path:
-        """Write a file; see `astromer.inference.tables.write_table`.
-
-        Parameters
-        ----------
-        path : str or pathlib.Path
-            Ends in ``.parquet``, ``.csv`` or ``.npz``.
-
-        Returns
-        -------
-        path : pathlib.Path
-
-        Raises
-        ------
-        ConfigError
-            If the suffix is another one.
-        """
-        return write_table(path, self._columns())
-
-    def _columns(self) -> dict[str, NDArray[Any]]:
-        fields = dataclasses.fields(self)
-        return {field.name: getattr(self, field.name) for field in fields}
 
 
 def reconstruct(

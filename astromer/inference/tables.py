@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -12,9 +13,61 @@ from numpy.typing import NDArray
 
 from astromer.errors import ConfigError
 
-__all__ = ["SUFFIXES", "check_suffix", "write_table"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["SUFFIXES", "Table", "check_suffix", "write_table"]
 
 SUFFIXES = (".parquet", ".csv", ".npz")
+
+
+class Table:
+    """A dataclass of equally long arrays: as a frame, or as a file."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns().values())))
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays by name, in order."""
+        fields = dataclasses.fields(self)  # type: ignore[arg-type]
+        return {field.name: getattr(self, field.name) for field in fields}
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a frame with a row per element; vectors are one column of arrays.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+        """
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                name: values if values.ndim == 1 else list(values)
+                for name, values in self.columns().items()
+            }
+        )
+
+    def write(self, path: str | Path) -> Path:
+        """Write a file; see `write_table`.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+            Ends in ``.parquet``, ``.csv`` or ``.npz``.
+
+        Returns
+        -------
+        path : pathlib.Path
+
+        Raises
+        ------
+        ConfigError
+            If the suffix is another one.
+        """
+        return write_table(path, self.columns())
 
 
 def check_suffix(path: str | Path) -> Path:
