@@ -27,14 +27,15 @@ def set_weights(model: Reconstructor, weights: Mapping[str, np.ndarray]) -> None
     """Assign every array to the variable of its role; every variable must be met."""
     assigned = 0
     for role, value in weights.items():
-        variable = _variable(model, role)
+        variable = variable_of(model, role)
         if variable is not None:
             variable.assign(value.reshape(variable.shape))
             assigned += 1
     assert assigned == len(model.trainable_variables)
 
 
-def _variable(model: Reconstructor, role: str) -> Any:
+def variable_of(model: Reconstructor, role: str) -> Any:
+    """Return the variable of a role; see the reference weights' names."""
     if role == "mask_token":
         return model.encoder.get_layer("visible_magnitude").token
     owner, *parts, name = role.split("/")

@@ -1,0 +1,127 @@
+"""Every option of the encoder changes something: none is decoration."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from astromer.inference import embed
+from astromer.models import EncoderConfig, Reconstructor
+from tests.models.windows import make_inputs, tiny_config
+
+LOG_PERIOD = {"time_encoding": "log_period"}
+
+# Option: what goes with it, and a value other than that of `tiny_config`.
+CHANGES = {
+    "num_layers": ({}, 1),
+    "num_heads": ({}, 4),
+    "head_dim": ({}, 2),
+    "hidden_dim": ({}, 6),
+    "embedding_dim": ({}, 4),
+    "intermediate_dim": ({}, 3),
+    "residual": ({}, "none"),
+    "dropout": ({}, 0.5),
+    "time_encoding": ({}, "log_period"),
+    "time_base": ({}, 1_000.0),
+    "shortest_period": (LOG_PERIOD, 0.5),
+    "longest_period": (LOG_PERIOD, 100.0),
+    "hidden_magnitude": ({}, "leak"),
+    "attention_mask": ({}, "released_astromer1"),
+    "window_size": ({}, 5),
+    "normalization": ({}, "light_curve"),
+}
+SIZES = {"num_layers", "num_heads", "head_dim", "hidden_dim", "embedding_dim"}
+SIZES |= {"intermediate_dim"}
+IN_WINDOWS = {"window_size", "normalization"}
+
+
+def test_every_option_has_a_case():
+    assert set(CHANGES) == {field.name for field in dataclasses.fields(EncoderConfig)}
+
+
+def models(option):
+    """Return two models of one seed that differ in an option only."""
+    extra, value = CHANGES[option]
+    base = tiny_config(**extra)
+    changed = dataclasses.replace(base, **{option: value})
+    assert getattr(base, option) != value
+    return Reconstructor(base, seed=0), Reconstructor(changed, seed=0)
+
+
+@pytest.mark.parametrize("option", sorted(SIZES))
+def test_size_changes_number_of_parameters(option):
+    base, changed = models(option)
+    assert base.count_params() != changed.count_params()
+
+
+@pytest.mark.parametrize("option", sorted(set(CHANGES) - SIZES - IN_WINDOWS))
+def test_option_changes_output(option, rng):
+    inputs = make_inputs(rng)
+    training = option == "dropout"
+    base, changed = (
+        np.asarray(model(inputs, training=training)) for model in models(option)
+    )
+    assert np.abs(base - changed)[inputs["valid"]].max() > 1e-3
+
+
+@pytest.mark.parametrize("option", sorted(IN_WINDOWS))
+def test_option_changes_embedding_of_light_curve(option, make_light_curve):
+    # The windows of a long light curve depend on it; the layers do not.
+    base, changed = models(option)
+    curve = make_light_curve(19)
+    vectors = [np.asarray(embed(model, curve)) for model in (base, changed)]
+    assert np.abs(vectors[0] - vectors[1]).max() > 1e-3
+
+
+def test_window_size_sets_number_of_windows(make_light_curve):
+    base, changed = models("window_size")
+    curve = make_light_curve(19)
+    assert len(embed(base, curve, per="window")) == 3
+    assert len(embed(changed, curve, per="window")) == 4
+
+
+def test_token_is_the_one_parameter_that_zero_lacks(rng):
+    token = Reconstructor(tiny_config(), seed=0)
+    zero = Reconstructor(tiny_config(hidden_magnitude="zero"), seed=0)
+    assert token.count_params() == zero.count_params() + 1
+    inputs = make_inputs(rng)
+    same = keras.ops.convert_to_numpy(token(inputs))
+    np.testing.assert_array_equal(same, zero(inputs))
+    token.encoder.get_layer("visible_magnitude").token.assign(0.5)
+    moved = keras.ops.convert_to_numpy(token(inputs))
+    assert np.abs(moved - same).max() > 1e-3
+
+
+PAPER_COUNT = {
+    "num_layers": 6,
+    "num_heads": 4,
+    "head_dim": 80,
+    "hidden_dim": 320,
+    "embedding_dim": 128,
+    "intermediate_dim": 512,
+    "residual": "dense",
+    "hidden_magnitude": "zero",
+}
+
+
+@pytest.mark.parametrize(
+    ("config", "count"),
+    [
+        pytest.param(EncoderConfig.from_name("astromer1"), 661_505, id="astromer1"),
+        pytest.param(EncoderConfig.from_name("astromer2"), 3_953_410, id="astromer2"),
+        pytest.param(
+            EncoderConfig.from_name("astromer2", hidden_magnitude="leak"),
+            3_953_409,
+            id="astromer2 as released, without token",
+        ),
+        pytest.param(
+            EncoderConfig(**PAPER_COUNT), 5_432_129, id="astromer2 in the paper"
+        ),
+    ],
+)
+def test_number_of_parameters_is_the_published_one(config, count):
+    model = Reconstructor(config)
+    assert model.count_params() == count
+    # The head: LayerNorm with two weights per channel, Dense(1) with a bias.
+    assert count - model.encoder.count_params() == 3 * config.hidden_dim + 1

@@ -1,0 +1,248 @@
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from astromer._version import __version__
+from astromer.bundled import bundled_folder
+from astromer.errors import PresetError
+from astromer.models import Reconstructor
+from astromer.presets import (
+    describe_preset,
+    golden_difference,
+    list_presets,
+    load_preset,
+    save_preset,
+)
+from tests.models.windows import make_inputs, randomize, tiny_config
+
+CONFIG = tiny_config(residual="none", normalization="light_curve", time_base=1_000.0)
+METADATA = {
+    "survey": "MACHO",
+    "description": "A model for tests.",
+    "provenance": "this project",
+    "license": "MIT",
+    "training": {"steps": 7},
+    "metrics": {"r2_hidden": 0.5},
+}
+
+
+@pytest.fixture(scope="module")
+def model():
+    model = Reconstructor(CONFIG, seed=0)
+    randomize(model, np.random.default_rng(5))
+    return model
+
+
+@pytest.fixture(scope="module")
+def original(model, tmp_path_factory):
+    path = tmp_path_factory.mktemp("presets") / "tiny"
+    return save_preset(model, path, metadata=METADATA)
+
+
+@pytest.fixture
+def preset(original, tmp_path):
+    """A copy that may be damaged."""
+    return Path(shutil.copytree(original, tmp_path / "tiny"))
+
+
+def edit(path, **changes):
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, **changes}))
+
+
+def test_saved_preset_loads_bit_equal(preset, model, rng):
+    loaded = load_preset(preset, Reconstructor)
+    assert type(loaded) is Reconstructor
+    assert loaded.config == CONFIG
+    inputs = make_inputs(rng)
+    np.testing.assert_array_equal(loaded(inputs), model(inputs))
+    assert golden_difference(preset, loaded) == 0.0
+
+
+def test_golden_difference_sees_a_changed_weight(preset, model):
+    loaded = load_preset(preset, Reconstructor)
+    kernel = loaded.encoder.blocks[1].attention.value.kernel
+    kernel.assign(kernel + 0.01)
+    assert golden_difference(preset, loaded) > 1e-4
+    (preset / "golden.npz").unlink()
+    with pytest.raises(PresetError, match=r"no golden values\. Received: path="):
+        golden_difference(preset, model)
+
+
+def test_preset_loads_by_name(original, folders, model):
+    shutil.copytree(original, folders[1] / "mine-2")
+    loaded = load_preset("mine-2", Reconstructor)
+    assert golden_difference("mine-2", loaded) == 0.0
+    assert loaded.name == "astromer_mine_2"
+
+
+def test_metadata_hold_what_was_given_and_what_is_measured(preset, model):
+    info = describe_preset(preset)
+    metadata = info.metadata
+    assert {name: metadata[name] for name in METADATA} == METADATA
+    assert (info.survey, info.license, info.provenance) == (
+        "MACHO",
+        "MIT",
+        "this project",
+    )
+    assert info.num_parameters == model.count_params()
+    weights = (preset / "model.weights.h5").read_bytes()
+    assert metadata["weights_sha256"] == hashlib.sha256(weights).hexdigest()
+    assert metadata["versions"]["astromer"] == __version__
+    assert metadata["versions"]["keras"] == keras.__version__
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", metadata["saved"])
+
+
+def test_metadata_of_a_user_claim_nothing(model, tmp_path):
+    info = describe_preset(save_preset(model, tmp_path / "mine"))
+    assert (info.provenance, info.license) == ("saved by a user", "not stated")
+    assert (info.survey, info.description) == ("", "")
+
+
+def test_measured_facts_cannot_be_given(model, tmp_path):
+    path = save_preset(model, tmp_path / "mine", metadata={"num_parameters": 1})
+    assert describe_preset(path).num_parameters == model.count_params()
+
+
+def test_config_holds_every_option(preset):
+    config = json.loads((preset / "config.json").read_text())
+    assert config == {
+        "format_version": 1,
+        "kind": "reconstructor",
+        "encoder": CONFIG.to_dict(),
+    }
+
+
+def test_card_tells_what_the_metadata_hold(preset):
+    card = describe_preset(preset).card
+    assert card.startswith("# tiny\n\nA model for tests.\n")
+    for text in ("| survey | MACHO |", "| license | MIT |", '"steps": 7'):
+        assert text in card
+    for text in ('"r2_hidden": 0.5', '"time_base": 1000.0', "## Versions"):
+        assert text in card
+
+
+def test_card_given_is_kept(model, tmp_path):
+    path = save_preset(model, tmp_path / "mine", card="# Größe\n")
+    assert describe_preset(path).card == "# Größe\n"
+
+
+def test_save_replaces_a_preset_and_keeps_other_files(preset, rng):
+    (preset / "notes.txt").write_text("kept")
+    other = Reconstructor(tiny_config(num_layers=1), seed=1)
+    save_preset(other, preset)
+    loaded = load_preset(preset, Reconstructor)
+    assert golden_difference(preset, loaded) == 0.0
+    inputs = make_inputs(rng)
+    np.testing.assert_array_equal(loaded(inputs), other(inputs))
+    assert (preset / "notes.txt").read_text() == "kept"
+
+
+def test_load_without_weights_gives_the_architecture(preset, model):
+    (preset / "model.weights.h5").unlink()
+    fresh = load_preset(preset, Reconstructor, load_weights=False)
+    assert fresh.config == CONFIG
+    assert golden_difference(preset, fresh) > 1e-3
+
+
+def test_load_takes_a_dtype(preset, model):
+    mixed = load_preset(preset, Reconstructor, dtype="mixed_bfloat16")
+    assert mixed.dtype_policy.name == "mixed_bfloat16"
+    assert 0.0 < golden_difference(preset, mixed) < 0.3
+    for values, same in zip(mixed.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(values, same)
+
+
+def test_load_returns_the_class_asked_for(preset):
+    class Child(Reconstructor):
+        pass
+
+    assert type(load_preset(preset, Child, load_weights=False)) is Child
+
+
+def test_damaged_weights_raise(preset):
+    path = preset / "model.weights.h5"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    found = hashlib.sha256(content).hexdigest()
+    with pytest.raises(PresetError, match=f"damaged: .*sha256={found}, expected "):
+        load_preset(preset, Reconstructor)
+
+
+def test_missing_weights_raise(preset):
+    (preset / "model.weights.h5").unlink()
+    with pytest.raises(PresetError, match=r"has no `model\.weights\.h5`.*load_weights"):
+        load_preset(preset, Reconstructor)
+
+
+def test_missing_checksum_raises(preset):
+    edit(preset / "metadata.json", weights_sha256=None)
+    with pytest.raises(PresetError, match="expected None"):
+        load_preset(preset, Reconstructor)
+
+
+@pytest.mark.parametrize(
+    ("changes", "received"),
+    [
+        ({"format_version": 2}, "format_version=2, kind=reconstructor"),
+        ({"format_version": None}, "format_version=None"),
+        ({"kind": "classifier"}, "format_version=1, kind=classifier"),
+    ],
+)
+def test_foreign_format_raises(preset, changes, received):
+    edit(preset / "config.json", **changes)
+    message = f"reads presets of format 1 and kind `reconstructor`.*{received}"
+    with pytest.raises(PresetError, match=message):
+        load_preset(preset, Reconstructor)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "reason"),
+    [
+        ({"num_layer": 2}, 'Did you mean "num_layers"'),
+        ({"dropout": 2.0}, "`dropout` must be at least 0"),
+        ({"dropout": "a"}, "`dropout` must be a number"),
+        (None, "NoneType"),
+    ],
+)
+def test_config_that_is_no_encoder_raises(preset, encoder, reason):
+    edit(preset / "config.json", encoder=encoder)
+    with pytest.raises(PresetError, match=f"does not describe an encoder.*{reason}"):
+        load_preset(preset, Reconstructor)
+
+
+def test_config_without_encoder_raises(preset):
+    (preset / "config.json").write_text(
+        '{"format_version": 1, "kind": "reconstructor"}'
+    )
+    with pytest.raises(PresetError, match=r"not describe an encoder.*'encoder'"):
+        load_preset(preset, Reconstructor)
+
+
+@pytest.mark.parametrize("change", [{"num_layers": 3}, {"head_dim": 2}])
+def test_weights_of_another_config_raise(preset, change):
+    edit(preset / "config.json", encoder={**CONFIG.to_dict(), **change})
+    with pytest.raises(
+        PresetError, match=r"weights do not fit `config\.json`.*could not"
+    ):
+        load_preset(preset, Reconstructor)
+
+
+def test_shipped_presets_give_what_they_gave_when_saved(monkeypatch):
+    monkeypatch.undo()
+    shipped = bundled_folder("presets")
+    presets = [preset for preset in list_presets() if preset.path.parent == shipped]
+    if not presets:
+        pytest.skip("needs a preset in presets/, where there is none")
+    for preset in presets:
+        model = load_preset(preset.name, Reconstructor)
+        assert golden_difference(preset.name, model) < 1e-4, preset.name
+        assert preset.num_parameters == model.count_params()
+        assert preset.card.startswith("#")

@@ -1,0 +1,177 @@
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import astromer
+from astromer import Astromer, inference
+from astromer.errors import PresetError
+from astromer.presets import golden_difference
+from astromer.training import R2, RMSE, ReconstructionLoss
+from tests.models.windows import make_inputs, make_targets, tiny_config
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def model():
+    return Astromer(tiny_config(), seed=0)
+
+
+def test_package_offers_the_class():
+    assert astromer.Astromer is Astromer
+
+
+def test_pretrained_model_returns_from_its_folder(model, tmp_path, rng):
+    path = model.save_pretrained(tmp_path / "mine", metadata={"survey": "mine"})
+    assert path == tmp_path / "mine"
+    loaded = Astromer.from_pretrained(path)
+    assert type(loaded) is Astromer
+    inputs = make_inputs(rng)
+    np.testing.assert_array_equal(loaded(inputs), model(inputs))
+    assert golden_difference(path, loaded) == 0.0
+    assert astromer.describe_preset(path).survey == "mine"
+
+
+def test_from_pretrained_passes_its_options_on(model, tmp_path, rng):
+    path = model.save_pretrained(tmp_path / "mine")
+    fresh = Astromer.from_pretrained(str(path), load_weights=False, dtype="bfloat16")
+    assert fresh.dtype_policy.name == "bfloat16"
+    inputs = make_inputs(rng)
+    assert np.abs(np.asarray(fresh(inputs)) - np.asarray(model(inputs))).max() > 0.1
+
+
+def test_from_pretrained_raises_for_unknown_name():
+    with pytest.raises(PresetError, match=r'preset\. Received: preset="nowhere"'):
+        Astromer.from_pretrained("nowhere")
+
+
+def test_child_class_loads_as_itself(model, tmp_path):
+    class Child(Astromer):
+        pass
+
+    path = model.save_pretrained(tmp_path / "mine")
+    assert type(Child.from_pretrained(path)) is Child
+
+
+def test_compile_takes_loss_of_the_paper_and_honest_metrics_by_default(model):
+    model.compile()
+    assert type(model.loss) is ReconstructionLoss
+    assert type(model.optimizer) is keras.optimizers.Adam
+    names = [metric.name for metric in model.metrics]
+    assert names == ["loss", "r2_hidden", "rmse_hidden", "rmse_valid"]
+
+
+def test_compile_takes_what_it_is_given(model, rng):
+    model.compile("sgd", "mse", [RMSE("probed")], run_eagerly=True)
+    assert type(model.optimizer) is keras.optimizers.SGD
+    inputs = make_inputs(rng)
+    targets = make_targets(rng, inputs)
+    scores = model.evaluate(inputs, targets, verbose=0, return_dict=True)
+    assert set(scores) == {"loss", "rmse_probed"}
+    model.compile(metrics=[])
+    assert [metric.name for metric in model.metrics] == ["loss"]
+
+
+def test_scores_are_those_of_its_outputs(model, rng):
+    inputs = make_inputs(rng)
+    targets = make_targets(rng, inputs)
+    model.compile(run_eagerly=True)
+    scores = model.evaluate(inputs, targets, verbose=0, return_dict=True)
+    residual = targets["mag"] - np.asarray(model(inputs))
+    for name, mask in (("hidden", inputs["hidden"]), ("valid", inputs["valid"])):
+        expected = np.sqrt(np.mean(residual[mask] ** 2))
+        assert scores[f"rmse_{name}"] == pytest.approx(expected, rel=1e-5)
+    weight = targets["probed"] * targets["weight"]
+    per_window = (weight * residual**2).sum(axis=1) / targets["probed"].sum(axis=1)
+    assert scores["loss"] == pytest.approx(np.sqrt(per_window.mean()), rel=1e-5)
+
+
+def test_keras_file_restores_the_class(model, tmp_path, rng):
+    model.compile(keras.optimizers.Adam(2e-3), metrics=[R2("valid")], run_eagerly=True)
+    inputs = make_inputs(rng)
+    model.fit(inputs, make_targets(rng, inputs), verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert type(again) is Astromer
+    np.testing.assert_array_equal(again(inputs), model(inputs))
+    assert type(again.loss) is ReconstructionLoss
+    assert [metric.name for metric in again.metrics] == ["loss", "r2_valid"]
+    assert float(again.optimizer.learning_rate) == pytest.approx(2e-3)
+
+
+def test_fit_and_predict_take_a_dataset_of_light_curves(model, make_light_curve):
+    curves = [make_light_curve(length, seed=length) for length in (12, 9, 30)]
+    dataset = astromer.load_dataset(curves, window_size=8, batch_size=2, seed=1)
+    model.compile(run_eagerly=True)
+    history = model.fit(dataset, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    inputs, _ = next(iter(dataset))
+    assert model.predict(inputs, verbose=0).shape == (2, 8)
+
+
+def test_embed_and_reconstruct_are_those_of_inference(model, make_light_curve, capsys):
+    curves = [make_light_curve(length) for length in (12, 5)]
+    found = model.embed(curves, verbose=False, per="window", layer="all")
+    expected = inference.embed(model, curves, per="window", layer="all")
+    np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
+    assert np.asarray(found).shape == (3, 3 * 8)
+    restored = model.reconstruct(curves, verbose=False, num_folds=2, seed=1)
+    same = inference.reconstruct(model, curves, num_folds=2, seed=1)
+    np.testing.assert_array_equal(restored.reconstruction, same.reconstruction)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_embed_shows_progress_when_asked(model, make_light_curve, monkeypatch):
+    calls = []
+
+    class Recorder:
+        def __enter__(self):
+            return lambda *state: calls.append(state)
+
+        def __exit__(self, *_):
+            return None
+
+    def record(verbose):
+        calls.append(verbose)
+        return Recorder()
+
+    monkeypatch.setattr("astromer.model.show_progress", record)
+    model.embed(make_light_curve(5), verbose=True)
+    assert calls == [True, ("embed", 1, 1, "light curves")]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_model_gives_the_same_on_jax(model, tmp_path, rng):
+    if importlib.util.find_spec("jax") is None:
+        pytest.skip("needs jax, which is not installed")
+    inputs = make_inputs(rng)
+    np.savez(tmp_path / "inputs.npz", **inputs)
+    path = model.save_pretrained(tmp_path / "mine")
+    code = (
+        "import json, sys, keras, numpy as np; from astromer import Astromer;"
+        "inputs = dict(np.load(sys.argv[1])); model = Astromer.from_pretrained(sys.argv[2]);"
+        "outputs = np.asarray(model(inputs)).tolist();"
+        "print(json.dumps([keras.backend.backend(), outputs]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "inputs.npz", path],
+        cwd=ROOT,
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4_000:]
+    backend, outputs = json.loads(done.stdout)
+    assert backend == "jax"
+    valid = inputs["valid"]
+    expected = np.asarray(model(inputs))
+    np.testing.assert_allclose(np.array(outputs)[valid], expected[valid], atol=1e-4)
