@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import keras
 
 from astromer import batch
 from astromer.models import layers
 from astromer.models.config import EncoderConfig
+from astromer.models.configured import ConfiguredModel
 
 __all__ = ["Encoder", "window_inputs"]
 
@@ -30,7 +31,7 @@ def window_inputs() -> dict[str, Any]:
 
 
 @keras.saving.register_keras_serializable("astromer")
-class Encoder(keras.Model):
+class Encoder(ConfiguredModel):
     """Attention blocks over the observations of a window (Sects. 2.2-2.4, 3.1-3.2).
 
     Call arguments: a dictionary with ``time`` [d] and ``mag`` [mag] relative to their
@@ -128,22 +129,6 @@ class Encoder(keras.Model):
         return [
             self.get_layer(f"block_{index}") for index in range(self.config.num_layers)
         ]
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            "config": self.config.to_dict(),
-            "seed": self.seed,
-            "name": self.name,
-            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
-        options = dict(config)
-        encoder_config = EncoderConfig.from_dict(options.pop("config"))
-        if isinstance(options.get("dtype"), dict):
-            options["dtype"] = keras.saving.deserialize_keras_object(options["dtype"])
-        return cls(encoder_config, **options)
 
 
 def _time_encoding(config: EncoderConfig) -> keras.layers.Layer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import keras
 from keras import ops
@@ -10,6 +10,7 @@ from keras import ops
 from astromer import batch
 from astromer.errors import ConfigError
 from astromer.models.config import EncoderConfig
+from astromer.models.configured import ConfiguredModel
 from astromer.models.encoder import Encoder, window_inputs
 from astromer.models.layers import BRANCH_SCALE, LAYER_NORM_EPSILON
 
@@ -17,7 +18,7 @@ __all__ = ["Reconstructor"]
 
 
 @keras.saving.register_keras_serializable("astromer")
-class Reconstructor(keras.Model):
+class Reconstructor(ConfiguredModel):
     """Predict the magnitude of every observation of a window (Sect. 2.5).
 
     Call arguments: a dictionary as for `Encoder`. Returns magnitudes of shape
@@ -78,13 +79,9 @@ class Reconstructor(keras.Model):
 
         # === Config ===
         self.encoder = encoder
+        self.config = encoder.config
         self.seed = seed
         self._subset_metrics: list[keras.metrics.Metric] = []
-
-    @property
-    def config(self) -> EncoderConfig:
-        """Options of the encoder."""
-        return self.encoder.config
 
     def compile(
         self,
@@ -187,22 +184,6 @@ class Reconstructor(keras.Model):
         if self.optimizer is not None and not self.optimizer.built:
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            "config": self.config.to_dict(),
-            "seed": self.seed,
-            "name": self.name,
-            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
-        options = dict(config)
-        encoder_config = EncoderConfig.from_dict(options.pop("config"))
-        if isinstance(options.get("dtype"), dict):
-            options["dtype"] = keras.saving.deserialize_keras_object(options["dtype"])
-        return cls(encoder_config, **options)
 
 
 _SUBSETS = ("hidden", "probed", "valid")
