@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from astromer import batch
 from astromer.errors import ConfigError, RecordError, unknown_name
@@ -32,6 +33,7 @@ from astromer.pipeline.weights import weigh_errors
 from astromer.pipeline.windows import (
     Curves,
     Windows,
+    count_tiles,
     cut_windows,
     parse_curves,
     sample_starts,
@@ -194,14 +196,21 @@ def load_dataset(
     dataset = dataset.map(
         to_windows, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
     )
-    one_to_one = training and stages.keep_unlabeled
-    if not one_to_one or drop_remainder:
+    if not (training and stages.keep_unlabeled) or drop_remainder:
         # A batch of light curves has become a batch of another number of windows.
         dataset = dataset.rebatch(batch_size, drop_remainder=drop_remainder)
-    if one_to_one:
-        batches = records.num_curves / batch_size
-        count = int(batches) if drop_remainder else int(np.ceil(batches))
-        dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
+    # Keras warns of data that run out where it does not know how many there are.
+    num_windows = (
+        records.num_labeled
+        if training and task == "classify"
+        else records.num_curves
+        if training
+        else int(count_tiles(records.lengths, window_size, tiling).sum())
+    )
+    if training or stages.keep_unlabeled:
+        batches = num_windows / batch_size
+        number = int(batches) if drop_remainder else int(np.ceil(batches))
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(number))
     return dataset.prefetch(tf.data.AUTOTUNE)
 
 
@@ -269,10 +278,15 @@ class _Stages:
 class _Records:
     """Where serialized light curves come from: shards, or a list in memory."""
 
-    num_curves: int
+    lengths: NDArray[np.int64]
     num_labeled: int
     paths: tuple[str, ...] = ()
     serialized: Any = None
+
+    @property
+    def num_curves(self) -> int:
+        """Light curves in all."""
+        return len(self.lengths)
 
     def in_memory(self) -> _Records:
         """Read all shards now, so that every epoch starts from memory."""
@@ -349,7 +363,7 @@ def _open(source: Source, split: str | None) -> _Records:
         raise ConfigError("The source holds no light curves. Received: an empty list.")
     curves = _with_labels(curves)
     return _Records(
-        num_curves=len(curves),
+        lengths=np.array([len(curve) for curve in curves]),
         num_labeled=sum(curve.label >= 0 for curve in curves),
         serialized=tf.constant([encode_light_curve(curve) for curve in curves]),
     )
@@ -375,11 +389,13 @@ def _open_folder(path: Path, split: str | None) -> _Records:
             "There are no light curves to read. "
             f"Received: source={path}, split={split!r}."
         )
-    splits = manifest.splits.values() if split is None else [manifest.splits[split]]
+    chosen = manifest.splits if split is None else [split]
+    splits = [manifest.splits[name] for name in chosen]
     paths = manifest.shard_paths(split)
     _check_sizes(paths, {shard.name: shard.bytes for shard in manifest.shards})
+    lengths = [(int(n), count) for part in splits for n, count in part.lengths.items()]
     return _Records(
-        num_curves=num_curves,
+        lengths=np.repeat(*np.array(lengths).T),
         num_labeled=num_curves - sum(part.classes.get("", 0) for part in splits),
         paths=tuple(str(path) for path in paths),
     )

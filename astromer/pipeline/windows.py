@@ -7,9 +7,11 @@ curves of any length are cut by one `tf.strings.substr` and decoded by one
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from astromer.pipeline.options import Tiling
 from astromer.records.schema import (
@@ -22,11 +24,14 @@ from astromer.records.schema import (
 __all__ = [
     "Curves",
     "Windows",
+    "count_tiles",
     "cut_windows",
     "parse_curves",
     "sample_starts",
     "tile_starts",
 ]
+
+Lengths = TypeVar("Lengths", tf.Tensor, NDArray[np.int64])
 
 _TIME_BYTES = 8
 _MAG_BYTES = 4
@@ -126,6 +131,26 @@ def sample_starts(length: tf.Tensor, window_size: int, seed: tf.Tensor) -> tf.Te
     return tf.cast(draw * tf.cast(choices, tf.float64), tf.int64)
 
 
+def count_tiles(length: Lengths, window_size: int, tiling: Tiling) -> Lengths:
+    """Return how many windows `tile_starts` lays over light curves.
+
+    Parameters
+    ----------
+    length : tf.Tensor or numpy.ndarray, shape (batch,), int64
+        Observations per light curve.
+    window_size : int
+        Observations per window.
+    tiling : {"exact", "released"}
+
+    Returns
+    -------
+    num_windows : as `length`
+    """
+    if tiling == "exact":
+        return (length + window_size - 1) // window_size
+    return length // window_size + 1
+
+
 def tile_starts(
     length: tf.Tensor, window_size: int, tiling: Tiling = "exact"
 ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -151,11 +176,7 @@ def tile_starts(
     start : tf.Tensor, shape (num_windows,), int64
         Index of the window's first observation: 0, window_size, 2 window_size, ...
     """
-    num_windows = (
-        (length + window_size - 1) // window_size
-        if tiling == "exact"
-        else length // window_size + 1
-    )
+    num_windows = count_tiles(length, window_size, tiling)
     row = tf.repeat(tf.range(tf.shape(length, out_type=tf.int64)[0]), num_windows)
     first = tf.cumsum(num_windows, exclusive=True)
     number = tf.range(tf.shape(row, out_type=tf.int64)[0]) - tf.gather(first, row)

@@ -60,6 +60,9 @@ class SplitInfo:
     """Light curves by class name; "" where unknown."""
     passbands: dict[str, int]
     """Light curves by passband."""
+    lengths: dict[str, int]
+    """Light curves by number of observations, as text: JSON has no other keys. From
+    them the number of windows is known for any window size."""
     quantiles: dict[str, dict[str, float]]
     """Quantiles over light curves, by quantity and quantile: `num_observations`,
     `cadence` (median time step [d]), `duration` [d], `mag_min`, `mag_max` [mag]."""

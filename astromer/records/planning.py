@@ -104,6 +104,10 @@ def describe_splits(
             num_observations=int(inside["num_observations"].sum()),
             classes=_count(inside["class_name"].fill_null("")),
             passbands=_count(inside["passband"]),
+            lengths={
+                str(length): count
+                for length, count in sorted(_count(inside["num_observations"]).items())
+            },
             quantiles={
                 quantity: _quantiles(inside[quantity]) for quantity in QUANTITIES
             },

@@ -93,12 +93,16 @@ class _Tally:
     passbands: collections.Counter[str] = dataclasses.field(
         default_factory=collections.Counter
     )
+    lengths: collections.Counter[str] = dataclasses.field(
+        default_factory=collections.Counter
+    )
 
     def add(self, curve: LightCurve) -> None:
         self.num_observations += len(curve)
         self.objects.add(curve.object_id)
         self.classes[curve.class_name or ""] += 1
         self.passbands[curve.passband] += 1
+        self.lengths[str(len(curve))] += 1
 
 
 def _check_files(folder: Path, manifest: Manifest) -> CheckResult:
@@ -177,6 +181,7 @@ def _check_split(name: str, tally: _Tally, manifest: Manifest) -> CheckResult:
             "observations": (tally.num_observations, info.num_observations),
             "classes": (dict(tally.classes), info.classes),
             "passbands": (dict(tally.passbands), info.passbands),
+            "lengths": (dict(tally.lengths), info.lengths),
         }
     )
     return _result("counts", name, problems, f"{len(tally.objects)} objects")

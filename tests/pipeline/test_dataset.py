@@ -285,13 +285,34 @@ def test_classify_without_any_label_is_refused(tmp_path, make_light_curve):
         load_dataset(tmp_path / "records", task="classify")
 
 
-def test_cardinality_is_known_where_a_curve_gives_one_window(curves):
-    # 11 light curves.
-    options = {"window_size": W, "batch_size": 4}
-    assert len(load_dataset(curves, **options)) == 3
-    assert len(load_dataset(curves, drop_remainder=True, **options)) == 2
-    tiled = load_dataset(curves, training=False, **options)
-    assert tiled.cardinality() == tf.data.UNKNOWN_CARDINALITY
+@pytest.mark.parametrize("drop_remainder", [False, True])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"training": True},
+        {"training": False},
+        {"tiling": "released"},
+        {"task": "embed"},
+        {"task": "classify", "training": True},
+    ],
+    ids=lambda options: "-".join(map(str, options.values())),
+)
+def test_cardinality_is_the_number_of_batches(records, options, drop_remainder):
+    # Keras warns of data that run out where the number is not known beforehand.
+    dataset = load_dataset(
+        records,
+        window_size=W,
+        batch_size=4,
+        drop_remainder=drop_remainder,
+        **options,
+    )
+    assert len(dataset) == sum(1 for _ in dataset)
+
+
+def test_cardinality_of_tiled_light_curves_counts_windows(curves):
+    windows = sum(-(-len(curve) // W) for curve in curves)
+    dataset = load_dataset(curves, window_size=W, batch_size=4, training=False)
+    assert len(dataset) == -(-windows // 4)
 
 
 def operations(dataset):
