@@ -171,6 +171,13 @@ def test_rejected_light_curves_are_all_in_the_file_and_100_in_the_manifest(
     }  # fmt: skip
 
 
+def test_lengths_count_the_light_curves_of_each_length(records):
+    lengths = np.array([len(curve) for curve in read_records(records, "train")])
+    values, counts = np.unique(lengths, return_counts=True)
+    expected = dict(zip(map(str, values), counts, strict=True))
+    assert Manifest.load(records).splits["train"].lengths == expected
+
+
 def test_quantiles_are_those_of_numpy(records):
     curves = list(read_records(records, "train"))
     quantiles = Manifest.load(records).splits["train"].quantiles

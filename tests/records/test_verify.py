@@ -144,6 +144,25 @@ def test_verify_finds_a_wrong_manifest_and_a_lost_list_of_rejections(records):
     assert failed(records) == [("rows", "all"), ("rejected", "rejected.csv")]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"num_objects": 1},
+        {"num_light_curves": 1},
+        {"classes": {"EB": 1}},
+        {"passbands": {"R": 1}},
+        {"lengths": {"5": 1}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_verify_finds_wrong_counts_of_a_split(records, change):
+    manifest = Manifest.load(records)
+    wrong = dataclasses.replace(manifest.splits["test"], **change)
+    splits = {**manifest.splits, "test": wrong}
+    dataclasses.replace(manifest, splits=splits).save(records)
+    assert ("counts", "test") in failed(records)
+
+
 # Reading ------------------------------------------------------------------------
 
 

@@ -1,0 +1,59 @@
+"""What ships: found in a checkout and in an installed package, and undamaged."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+import astromer.bundled
+from astromer import describe_preset, read_records, sample_records
+from astromer.bundled import bundled_folder
+from astromer.records import Manifest, verify_records
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize("name", ["presets", "records"])
+def test_folder_beside_the_package_serves_a_checkout(name):
+    assert bundled_folder(name) == ROOT / name
+
+
+def test_folder_inside_the_package_comes_first(tmp_path, monkeypatch):
+    package = tmp_path / "site-packages" / "astromer"
+    (package / "_presets").mkdir(parents=True)
+    monkeypatch.setattr(astromer.bundled, "__file__", str(package / "bundled.py"))
+    assert bundled_folder("presets") == package / "_presets"
+    assert bundled_folder("records") == tmp_path / "site-packages" / "records"
+
+
+def test_sample_records_pass_their_own_verification():
+    assert [c for c in verify_records(sample_records()) if not c.passed] == []
+
+
+def test_sample_records_are_what_their_script_makes(tmp_path):
+    script = ROOT / "records" / "make_sample.py"
+    spec = importlib.util.spec_from_file_location("make_sample", script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.make(tmp_path)
+    shards = Manifest.load(sample_records()).shards
+    for shard in shards:
+        made = (tmp_path / shard.name).read_bytes()
+        assert made == (sample_records() / shard.name).read_bytes()
+
+
+def test_sample_records_hold_every_class_in_every_split():
+    manifest = Manifest.load(sample_records())
+    assert len(manifest.label_map) == 8
+    for split in manifest.splits:
+        names = {curve.class_name for curve in read_records(sample_records(), split)}
+        assert names == set(manifest.label_map)
+
+
+def test_card_of_the_preset_says_whose_training_it_was():
+    preset = describe_preset("macho")
+    assert preset.num_parameters == 3_953_410
+    assert "not the authors' weights" in preset.provenance
+    for words in ("this project trained itself", "R2 hidden", "Limits", "train.py"):
+        assert words in preset.card
+    assert preset.metadata["metrics"].keys() >= {"asas_acvs", "simulated_macho"}
