@@ -147,22 +147,41 @@ def test_embed_shows_progress_when_asked(model, make_light_curve, monkeypatch):
     assert calls == [True, ("embed", 1, 1, "light curves")]
 
 
+JAX_SCRIPT = """
+import json, sys
+import keras, numpy as np
+from astromer import Astromer, LightCurve
+
+inputs = dict(np.load(sys.argv[1]))
+model = Astromer.from_pretrained(sys.argv[2])
+outputs = np.asarray(model(inputs)).tolist()
+curve = LightCurve(*np.load(sys.argv[3]))
+embedding = np.asarray(model.embed(curve)).tolist()
+reconstruction = model.reconstruct(curve).reconstruction.tolist()
+targets = {"mag": inputs["mag"], "probed": inputs["valid"]}
+targets["weight"] = np.ones_like(inputs["mag"])
+model.compile("adam")
+losses = model.fit(inputs, targets, epochs=5, verbose=0).history["loss"]
+assert losses[-1] < losses[0], losses
+assert "tensorflow" not in sys.modules
+print(json.dumps([keras.backend.backend(), outputs, embedding, reconstruction]))
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-def test_model_gives_the_same_on_jax(model, tmp_path, rng):
+def test_model_gives_the_same_on_jax_and_trains_there(
+    model, tmp_path, rng, make_light_curve
+):
     if importlib.util.find_spec("jax") is None:
         pytest.skip("needs jax, which is not installed")
-    inputs = make_inputs(rng)
+    inputs, curve = make_inputs(rng), make_light_curve(19)
     np.savez(tmp_path / "inputs.npz", **inputs)
+    np.save(tmp_path / "curve.npy", curve.to_array().T)
     path = model.save_pretrained(tmp_path / "mine")
-    code = (
-        "import json, sys, keras, numpy as np; from astromer import Astromer;"
-        "inputs = dict(np.load(sys.argv[1])); model = Astromer.from_pretrained(sys.argv[2]);"
-        "outputs = np.asarray(model(inputs)).tolist();"
-        "print(json.dumps([keras.backend.backend(), outputs]))"
-    )
+    files = [tmp_path / "inputs.npz", path, tmp_path / "curve.npy"]
     done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "inputs.npz", path],
+        [sys.executable, "-c", JAX_SCRIPT, *files],
         cwd=ROOT,
         env={**os.environ, "KERAS_BACKEND": "jax"},
         capture_output=True,
@@ -170,8 +189,11 @@ def test_model_gives_the_same_on_jax(model, tmp_path, rng):
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4_000:]
-    backend, outputs = json.loads(done.stdout)
+    backend, outputs, embedding, reconstruction = json.loads(done.stdout)
     assert backend == "jax"
     valid = inputs["valid"]
     expected = np.asarray(model(inputs))
     np.testing.assert_allclose(np.array(outputs)[valid], expected[valid], atol=1e-4)
+    np.testing.assert_allclose(embedding, np.asarray(model.embed(curve)), atol=1e-4)
+    expected = model.reconstruct(curve).reconstruction
+    np.testing.assert_allclose(reconstruction, expected, atol=1e-4)
