@@ -116,7 +116,6 @@ class Encoder(ConfiguredModel):
         self.config = config
         self.seed = seed
         self._sequences = tuple(sequences)
-        self._bias = bias
 
     @property
     def layer_sequences(self) -> tuple[Any, ...]:

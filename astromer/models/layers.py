@@ -33,6 +33,9 @@ BRANCH_SCALE: Final = 0.1
 _EXCLUDED: Final = -1e9
 """Added to a logit that must get no weight; finite, so that no row gives NaN."""
 
+_EXCLUDED_FLOAT16: Final = -3e4
+"""The same within float16, whose largest number is 65504."""
+
 
 @keras.saving.register_keras_serializable("astromer")
 class SinusoidalEncoding(keras.layers.Layer):
@@ -209,7 +212,9 @@ class AttentionBias(keras.layers.Layer):
             return either[:, None]
         any_visible = ops.any(visible, axis=-1, keepdims=True)
         keys = ops.where(any_visible, visible, valid)
-        bias = ops.where(keys, 0.0, _EXCLUDED)
+        half = self.compute_dtype == "float16"
+        excluded = _EXCLUDED_FLOAT16 if half else _EXCLUDED
+        bias = ops.where(keys, 0.0, excluded)
         return ops.cast(bias, self.compute_dtype)[:, None, None, :]
 
     def compute_output_shape(self, valid_shape: Any, *_: Any, **__: Any) -> Any:

@@ -188,6 +188,17 @@ def test_mixed_precision_stays_close_to_float32(rng):
     assert 0.0 < np.abs(found - expected).max() < 0.1
 
 
+def test_float16_excludes_without_overflow(rng):
+    inputs = make_inputs(rng)
+    inputs["hidden"] = inputs["valid"].copy()  # nothing is visible
+    inputs["valid"][0] = False  # nothing is there
+    full = as_array(Encoder(tiny_config(), seed=0)(inputs))
+    half = as_array(Encoder(tiny_config(), seed=0, dtype="mixed_float16")(inputs))
+    assert np.isfinite(half).all()
+    valid = inputs["valid"]
+    np.testing.assert_allclose(half[valid], full[valid], atol=0.02)
+
+
 def test_mixed_precision_is_kept_in_the_config():
     encoder = Encoder(tiny_config(), dtype="mixed_bfloat16")
     again = Encoder.from_config(encoder.get_config())
