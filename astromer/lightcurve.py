@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import operator
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,10 +19,13 @@ from astromer.errors import LightCurveError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FRAME_COLUMNS", "LightCurve", "light_curves_from_frame"]
+__all__ = ["FRAME_COLUMNS", "MISSING_MAG", "LightCurve", "light_curves_from_frame"]
 
 FRAME_COLUMNS = ("object_id", "passband", "time", "mag", "mag_err", "class_name")
 """Columns of a long frame, one row per observation; the last is optional."""
+
+MISSING_MAG: Final = 99.0
+"""Magnitudes and uncertainties of this size or more are codes, e.g. -99 [mag]."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -37,9 +40,11 @@ class LightCurve:
     time : array-like, shape (n,)
         Observation times in days (MJD, HJD or any other day count), finite.
     mag : array-like, shape (n,)
-        Magnitudes [mag], finite. Stored as float32.
+        Magnitudes [mag], finite and not a missing-value code such as -99 or 99.99.
+        Stored as float32.
     mag_err : array-like, shape (n,)
-        Uncertainties of `mag` [mag], finite and not negative. Stored as float32.
+        Uncertainties of `mag` [mag], finite, not negative and no such code. Stored as
+        float32.
     passband : str
         Name of the filter, e.g. ``"R"``.
     object_id : str
@@ -53,7 +58,7 @@ class LightCurve:
     ------
     LightCurveError
         If the arrays are empty, not one-dimensional, of different lengths, not
-        finite, or if an uncertainty is negative.
+        finite, or hold missing-value codes, or if an uncertainty is negative.
 
     Examples
     --------
@@ -116,6 +121,15 @@ class LightCurve:
                 raise LightCurveError(
                     f"`{name}` must be finite. Received: {name}[{index}]="
                     f"{values[index]} for {where}. Drop such observations first."
+                )
+        for name in ("mag", "mag_err"):
+            coded = np.abs(arrays[name]) >= MISSING_MAG
+            if coded.any():
+                index = int(np.argmax(coded))
+                raise LightCurveError(
+                    f"`{name}` must not hold codes for missing values. Received: "
+                    f"{name}[{index}]={arrays[name][index]} for {where}. "
+                    "Drop such observations first."
                 )
         if (arrays["mag_err"] < 0).any():
             index = int(np.argmax(arrays["mag_err"] < 0))
@@ -201,7 +215,13 @@ class LightCurve:
             If the shape is not ``(n, 3)`` or the values are not valid.
         """
         # float64 throughout: a float32 array has already lost minutes of MJD.
-        array = np.asarray(observations, dtype=np.float64)
+        try:
+            array = np.asarray(observations, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise LightCurveError(
+                "Observations must be numbers of shape (n, 3): time, mag, mag_err. "
+                f"Received: {type(observations).__name__} ({error})."
+            ) from error
         if array.ndim != 2 or array.shape[1] != 3:
             raise LightCurveError(
                 "Observations must have shape (n, 3): time, mag, mag_err. "
@@ -305,8 +325,8 @@ class LightCurve:
         if "mag" in names:
             mag, mag_err = _series_values(series, "mag", "mag_err", names)
         else:
-            unit = str(getattr(series["flux"], "unit", "")) if "flux" in names else ""
-            if unit != "mag":
+            unit = _unit(series["flux"]) if "flux" in names else ""
+            if not _is_magnitude(unit):
                 raise LightCurveError(
                     "A time series needs the columns `mag` and `mag_err`, or `flux` "
                     f"in magnitudes. Received: columns={sorted(names)}, unit of "
@@ -493,6 +513,11 @@ def _class_names(
 
 
 def _as_column(values: ArrayLike, dtype: Any, name: str, where: str) -> NDArray[Any]:
+    if getattr(getattr(values, "dtype", None), "kind", "") in ("M", "m"):
+        raise LightCurveError(
+            f"`{name}` must hold numbers. Received: dates or durations for {where}. "
+            "Convert them to days first, e.g. MJD."
+        )
     try:
         if isinstance(values, np.ma.MaskedArray):
             values = np.ma.filled(values.astype(np.float64), np.nan)
@@ -524,7 +549,14 @@ def _plain(values: Any) -> NDArray[np.float64]:
 
 
 def _series_columns(series: Any) -> set[str]:
-    names: Iterable[str] = getattr(series, "colnames", None) or series.columns
+    names: Iterable[str] | None = getattr(series, "colnames", None)
+    if names is None:
+        names = getattr(series, "columns", None)
+    if names is None:
+        raise LightCurveError(
+            "A time series has named columns. "
+            f"Received: {type(series).__name__}. Use `LightCurve.from_array` for arrays."
+        )
     if isinstance(names, Mapping):
         names = names.keys()
     return {str(name) for name in names}
@@ -538,4 +570,22 @@ def _series_values(
             f"A time series needs uncertainties in the column `{mag_err}`. "
             f"Received: columns={sorted(names)}."
         )
+    for name in (mag, mag_err):
+        unit = _unit(series[name])
+        if unit and not _is_magnitude(unit):
+            raise LightCurveError(
+                "Magnitudes must be in mag. "
+                f"Received: unit of {name}={unit!r}. Convert the column first."
+            )
     return iter((_plain(series[mag]), _plain(series[mag_err])))
+
+
+def _unit(column: Any) -> str:
+    """Return a column's unit as text, empty where it has none."""
+    unit = getattr(column, "unit", None)
+    return "" if unit is None else str(unit)
+
+
+def _is_magnitude(unit: str) -> bool:
+    """Whether a unit is mag, plain or in a system such as ``mag(AB)``."""
+    return unit == "mag" or unit.startswith("mag(")

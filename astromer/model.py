@@ -130,7 +130,7 @@ class Astromer(Reconstructor):
         verbose : bool, optional
             Whether to show progress; by default where someone is looking.
         **options
-            ``per``, ``layer``, ``batch_size``, ``survey``, ``passband``.
+            ``per``, ``layer``, ``batch_size``, ``survey``, ``passband``, ``dropped``.
 
         Returns
         -------
@@ -152,7 +152,7 @@ class Astromer(Reconstructor):
         verbose : bool, optional
             Whether to show progress; by default where someone is looking.
         **options
-            ``num_folds``, ``seed``, ``batch_size``, ``survey``, ``passband``.
+            ``num_folds``, ``seed``, ``batch_size``, ``survey``, ``passband``, ``dropped``.
 
         Returns
         -------

@@ -61,15 +61,19 @@ def show_progress(verbose: bool | None = None) -> Iterator[Progress]:
         disable=not verbose,
     ) as bars:
         tasks: dict[str, Any] = {}
-        starts: dict[str, float] = {}
+        starts: dict[str, tuple[float, int]] = {}
 
         def update(stage: str, done: int, total: int | None, unit: str) -> None:
+            now = time.monotonic()
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage.capitalize(), total=None, state="")
-                starts[stage] = time.monotonic()
-            elapsed = time.monotonic() - starts[stage]
+                # What is done by the first call took an unknown time, perhaps in
+                # an earlier run.
+                starts[stage] = now, done
+            began, done_before = starts[stage]
+            elapsed, new = now - began, done - done_before
             of = "" if total is None else f" of {total:,}"
-            speed = f"  [cyan]{done / elapsed:,.0f}/s[/cyan]" if elapsed > 0 else ""
+            speed = f"  [cyan]{new / elapsed:,.0f}/s[/cyan]" if new and elapsed else ""
             state = f"{done:,}{of} {unit}{speed}"
             bars.update(tasks[stage], completed=done, total=total, state=state)
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from astromer import Astromer, EncoderConfig
-from astromer.demo import MARKER_NAME, ClassScore, run_demo
+from astromer.demo import MARKER_NAME, ClassScore, _score, run_demo
 from astromer.errors import ConfigError, PresetError
 from astromer.records import Manifest, verify_records
 from astromer.simulate import CLASS_NAMES
@@ -81,6 +81,14 @@ def test_demo_marks_its_folder_and_names_an_unknown_preset(tmp_path):
         run_demo(tmp_path / "out", preset="machoo", stars_per_class=STARS)
     marker = json.loads((tmp_path / "out" / MARKER_NAME).read_text())
     assert marker == {"made_by": "astromer demo"}
+
+
+def test_score_counts_stars_called_so_and_stars_that_are_so():
+    called = np.array([True, True, True, True, False, False])
+    is_so = np.array([True, True, False, False, True, False])
+    assert _score("EC", called, is_so) == ClassScore("EC", 3, 2 / 4, 2 / 3)
+    nothing = np.zeros(3, bool)
+    assert _score("EC", nothing, nothing) == ClassScore("EC", 0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,9 @@ def test_repr_says_what_it_is(curve):
         ({"mag": [1.0, 1e300]}, r"`mag` must be finite.*mag\[1\]=inf"),
         ({"mag_err": [0.1, np.nan]}, r"`mag_err` must be finite.*mag_err\[1\]"),
         ({"mag_err": [0.1, -0.5]}, r"not be negative.*mag_err\[1\]=-0.5"),
+        ({"mag": [15.0, -99.0]}, r"codes for missing values.*mag\[1\]=-99.0"),
+        ({"mag_err": [99.5, 0.1]}, r"codes for missing values.*mag_err\[0\]=99.5"),
+        ({"time": np.array(["2020-01-01"] * 2, "M8[s]")}, "`time` must hold.*to days"),
         ({"mag": ["faint", "bright"]}, "`mag` must hold numbers"),
         ({"mag": [None, object()]}, "`mag` must hold numbers"),
         ({"time": [[1.0, 2.0]]}, r"one-dimensional.*shape=\(1, 2\)"),
@@ -166,6 +169,12 @@ def test_array_round_trip_keeps_every_number(curve):
         array, passband="R", object_id="1.2.3", label=4, class_name="RRab"
     )
     assert again == curve
+
+
+@pytest.mark.parametrize("wrong", [[["a", "b", "c"]], [[1, 2, 3], [1, 2]], [[{}] * 3]])
+def test_from_array_refuses_what_is_no_array_of_numbers(wrong):
+    with pytest.raises(LightCurveError, match=r"numbers of shape \(n, 3\).*list"):
+        LightCurve.from_array(wrong)
 
 
 @pytest.mark.parametrize("shape", [(3,), (3, 2), (0, 4), (1, 3, 3)])
@@ -409,6 +418,25 @@ def test_time_series_errors_name_the_columns(columns, message):
     with pytest.raises(LightCurveError, match=message) as caught:
         LightCurve.from_time_series(FakeSeries(**columns))
     assert str(sorted(columns)) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["mag", "mag_err"])
+def test_time_series_in_another_unit_is_refused(name):
+    columns = {"time": [1.0], "mag": [15.0], "mag_err": [0.1]}
+    columns[name] = FakeUnitColumn([15.0], "mmag")
+    with pytest.raises(LightCurveError, match=f"unit of {name}='mmag'"):
+        LightCurve.from_time_series(FakeSeries(**columns))
+
+
+def test_time_series_in_a_magnitude_system_is_taken():
+    flux = {name: FakeUnitColumn([15.0], "mag(AB)") for name in ("flux", "flux_err")}
+    curve = LightCurve.from_time_series(FakeSeries(time=[1.0], **flux))
+    assert curve.mag.tolist() == [15.0]
+
+
+def test_time_series_without_columns_is_refused():
+    with pytest.raises(LightCurveError, match=r"named columns\. Received: list"):
+        LightCurve.from_time_series([1.0, 2.0])
 
 
 def test_astropy_round_trip_keeps_everything(curve):

@@ -1,6 +1,8 @@
 import contextlib
 import io
+import re
 import sys
+import types
 
 import pytest
 
@@ -46,6 +48,16 @@ def test_bar_tells_no_total_where_it_is_not_known():
     text = shown(True, ("embed", 2_000, None, "light curves"))
     assert "2,000 light curves" in text
     assert " of " not in text
+
+
+def test_speed_is_that_of_what_was_done_while_someone_looked(monkeypatch):
+    clock = iter([100.0, 104.0])
+    fake = types.SimpleNamespace(monotonic=lambda: next(clock))
+    monkeypatch.setattr("astromer.progress.time", fake)
+    first = ("write", 9_000, 10_000, "light curves")
+    text = shown(True, first, ("write", 9_800, 10_000, "light curves"))
+    assert text.count("/s") > 0
+    assert set(re.findall(r"[\d,]+/s", text)) == {"200/s"}
 
 
 def test_each_stage_has_a_bar():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from astromer.cli import terminal
+from astromer.presets import find_preset
 from astromer.progress import show_progress
 
 __all__ = ["embed", "reconstruct"]
@@ -58,13 +60,15 @@ def embed(
     batch_size: BatchSize = 64,
 ) -> None:
     """Write one embedding per light curve, in the order of the input."""
-    start = time.monotonic()
+    find_preset(preset)  # before TensorFlow, whose import takes seconds
     terminal.start_tensorflow()
     from astromer import Astromer, inference
     from astromer.inference.tables import check_suffix
 
     check_suffix(out)
     model = Astromer.from_pretrained(preset)
+    dropped = Counter[str]()
+    start = time.monotonic()
     with show_progress() as progress:
         embeddings = inference.embed(
             model,
@@ -73,10 +77,12 @@ def embed(
             batch_size=batch_size,
             survey=survey,
             passband=passband,
+            dropped=dropped,
             progress=progress,
         )
     embeddings.write(out)
     seconds = time.monotonic() - start
+    _report_dropped(dropped)
     number, num_values = embeddings.embedding.shape
     terminal.output(
         f"[bold]{terminal.counted(number, 'embedding')}[/bold] of "
@@ -107,13 +113,15 @@ def reconstruct(
     ] = 0,
 ) -> None:
     """Write each observation with the magnitude that the model gives for it."""
-    start = time.monotonic()
+    find_preset(preset)  # before TensorFlow, whose import takes seconds
     terminal.start_tensorflow()
     from astromer import Astromer, inference
     from astromer.inference.tables import check_suffix
 
     check_suffix(out)
     model = Astromer.from_pretrained(preset)
+    dropped = Counter[str]()
+    start = time.monotonic()
     with show_progress() as progress:
         reconstructions = inference.reconstruct(
             model,
@@ -123,10 +131,12 @@ def reconstruct(
             seed=seed,
             survey=survey,
             passband=passband,
+            dropped=dropped,
             progress=progress,
         )
     reconstructions.write(out)
     seconds = time.monotonic() - start
+    _report_dropped(dropped)
     number = len(reconstructions)
     terminal.output(
         f"[bold]{terminal.counted(number, 'observation')}[/bold] reconstructed, "
@@ -134,3 +144,11 @@ def reconstruct(
         f"({terminal.rate(number, seconds, 'observations')}), "
         f"{terminal.size(out.stat().st_size)} in {out}"
     )
+
+
+def _report_dropped(dropped: Counter[str]) -> None:
+    """Say which observations of survey files were left out, if any were."""
+    if dropped:
+        reasons = ", ".join(f"{name} {n:,}" for name, n in dropped.most_common())
+        number = terminal.counted(dropped.total(), "bad observation")
+        terminal.output(f"{number} left out: {reasons}")

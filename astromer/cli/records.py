@@ -16,7 +16,7 @@ from astromer.errors import ConfigError
 from astromer.progress import show_progress
 
 if TYPE_CHECKING:
-    from astromer.records import RecordsSummary
+    from astromer.records import Manifest, RecordsSummary
 
 __all__ = ["convert", "inspect", "verify"]
 
@@ -218,6 +218,7 @@ def convert(
     terminal.output(
         _split_table(summary),
         *_cut_tables(summary),
+        *_label_notes(manifest),
         f"{_conclusion(summary)} in {terminal.duration(seconds)} "
         f"({terminal.rate(manifest.rows_read, seconds, 'rows')}"
         + ("; a dry run, nothing was written)" if dry_run else f") in {out}"),
@@ -362,6 +363,16 @@ def _cut_tables(summary: RecordsSummary) -> list[Table]:
     for row in summary.rejected:
         rejected.add_row(row["reason"], terminal.count(row["light_curves"]))
     return [table for table in (cuts, rejected) if table.rows]
+
+
+def _label_notes(manifest: Manifest) -> list[str]:
+    """Say how labels and objects met, where a file of labels was given."""
+    if manifest.options["labels"] is None:
+        return []
+    counts = manifest.labels
+    unlabeled = terminal.counted(counts.objects_without_label, "object")
+    unused = terminal.counted(counts.labels_without_object, "label")
+    return [f"{unlabeled} without a label, {unused} without an object"]
 
 
 def _conclusion(summary: RecordsSummary) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
@@ -15,6 +16,7 @@ from astromer.errors import ConfigError, unknown_name
 from astromer.inference.runner import (
     OBSERVATIONS_PER_CHUNK,
     Apply,
+    check_batch_size,
     compiled,
     run_batches,
 )
@@ -32,7 +34,7 @@ Per = Literal["object", "window", "observation"]
 Layer = int | Sequence[int] | Literal["all"]
 
 
-@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Embeddings(Table):
     """Embeddings and what each stands for, in input order.
 
@@ -67,6 +69,7 @@ def embed(
     batch_size: int = 64,
     survey: str | None = None,
     passband: str | None = None,
+    dropped: Counter[str] | None = None,
     progress: Progress | None = None,
 ) -> Embeddings:
     """Embed light curves, in input order.
@@ -89,6 +92,8 @@ def embed(
         Windows per batch.
     survey, passband : str, optional
         Format of survey files, where it is not recognized; passband to take.
+    dropped : collections.Counter, optional
+        Receives the bad observations that survey files lose, by reason.
     progress : callable, optional
         Called as ``progress(stage, done, total, unit)``.
 
@@ -104,10 +109,7 @@ def embed(
     """
     if per not in get_args(Per):
         raise ConfigError(unknown_name("per", per, get_args(Per)))
-    if batch_size < 1:
-        raise ConfigError(
-            f"`batch_size` must be positive. Received: batch_size={batch_size}."
-        )
+    check_batch_size(batch_size)
     encoder = model.encoder if isinstance(model, Reconstructor) else model
     pooled = per != "observation"
     chosen = _chosen_layers(encoder, layer)
@@ -115,7 +117,7 @@ def embed(
         encoder, (chosen, pooled), lambda: _network(encoder, chosen, pooled=pooled)
     )
     light_curves, number = iterate_light_curves(
-        source, survey=survey, passband=passband
+        source, survey=survey, passband=passband, dropped=dropped
     )
     parts: list[Embeddings] = []
     done = 0
@@ -215,7 +217,7 @@ def _collect(
         time = np.add.reduceat(np.concatenate(times), bounds) / count
     else:
         owner, count = np.arange(len(group)), length
-        time = np.array([values.mean() for values in times])
+        time = np.array([part.mean() for part in times])
         bounds = np.searchsorted(windows.curve, owner)
         weighted = values.astype(np.float64) * windows.size[:, None]
         sums = np.add.reduceat(weighted, bounds, axis=0)

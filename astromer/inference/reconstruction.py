@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from astromer.errors import ConfigError
 from astromer.inference.runner import (
     OBSERVATIONS_PER_CHUNK,
     Apply,
+    check_batch_size,
     compiled,
     run_batches,
 )
@@ -25,7 +27,7 @@ from astromer.progress import Progress
 __all__ = ["Reconstructions", "reconstruct"]
 
 
-@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Reconstructions(Table):
     """Observations and what the model gives for each, in input order."""
 
@@ -59,6 +61,7 @@ def reconstruct(
     batch_size: int = 64,
     survey: str | None = None,
     passband: str | None = None,
+    dropped: Counter[str] | None = None,
     progress: Progress | None = None,
 ) -> Reconstructions:
     """Predict each magnitude of a light curve from the others in its window.
@@ -82,6 +85,8 @@ def reconstruct(
         Windows per batch.
     survey, passband : str, optional
         Format of survey files, where it is not recognized; passband to take.
+    dropped : collections.Counter, optional
+        Receives the bad observations that survey files lose, by reason.
     progress : callable, optional
         Called as ``progress(stage, done, total, unit)``.
 
@@ -99,12 +104,9 @@ def reconstruct(
             "`num_folds` must be 0, or at least 2 so that something stays visible. "
             f"Received: num_folds={num_folds}."
         )
-    if batch_size < 1:
-        raise ConfigError(
-            f"`batch_size` must be positive. Received: batch_size={batch_size}."
-        )
+    check_batch_size(batch_size)
     light_curves, number = iterate_light_curves(
-        source, survey=survey, passband=passband
+        source, survey=survey, passband=passband, dropped=dropped
     )
     apply = compiled(model, "reconstruct", lambda: model)
     groups, predictions = [], []

@@ -13,10 +13,13 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from astromer.errors import ConfigError
+
 __all__ = [
     "OBSERVATIONS_PER_CHUNK",
     "Apply",
     "batches_by_size",
+    "check_batch_size",
     "compiled",
     "run_batches",
 ]
@@ -28,6 +31,14 @@ OBSERVATIONS_PER_CHUNK: Final = 400_000
 """Observations held at once; bounds memory and is enough to sort windows among."""
 
 _WIDTH_STEP = 25
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Raise ConfigError unless there is room for a window in a batch."""
+    if batch_size < 1:
+        raise ConfigError(
+            f"`batch_size` must be positive. Received: batch_size={batch_size}."
+        )
 
 
 def batches_by_size(

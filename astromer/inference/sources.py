@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,11 @@ Source = LightCurve | Iterable[Any] | str | Path | Any
 
 
 def iterate_light_curves(
-    source: Source, *, survey: str | None = None, passband: str | None = None
+    source: Source,
+    *,
+    survey: str | None = None,
+    passband: str | None = None,
+    dropped: Counter[str] | None = None,
 ) -> tuple[Iterator[LightCurve], int | None]:
     """Open a source of light curves.
 
@@ -32,6 +37,8 @@ def iterate_light_curves(
         Format of survey files; recognized if not given.
     passband : str, optional
         Take only light curves in this passband.
+    dropped : collections.Counter, optional
+        Receives the observations that survey files lose, by reason.
 
     Returns
     -------
@@ -56,7 +63,7 @@ def iterate_light_curves(
         curves, number = iter(held), len(held)
     elif isinstance(source, Iterable):
         items = source if isinstance(source, Iterator) else list(source)
-        curves, number = _open_items(items, survey)
+        curves, number = _open_items(items, survey, dropped)
     else:
         curves = iter([_check(source)])
     if passband is not None:
@@ -100,7 +107,9 @@ def chunks(
 
 
 def _open_items(
-    items: list[Any] | Iterator[Any], survey: str | None
+    items: list[Any] | Iterator[Any],
+    survey: str | None,
+    dropped: Counter[str] | None,
 ) -> tuple[Iterator[LightCurve], int | None]:
     if isinstance(items, Iterator):
         first = list(itertools.islice(items, 1))
@@ -123,7 +132,7 @@ def _open_items(
             )
         number = sum(Manifest.load(path).num_light_curves() for path in records)
         return itertools.chain.from_iterable(read_records(p) for p in records), number
-    return read_light_curves(paths, survey), None
+    return read_light_curves(paths, survey, dropped=dropped), None
 
 
 def _check(item: Any) -> LightCurve:

@@ -29,6 +29,13 @@ class Table:
     def __len__(self) -> int:
         return len(next(iter(self.columns().values())))
 
+    def __repr__(self) -> str:
+        names = ", ".join(
+            name if values.ndim == 1 else f"{name} of {values.shape[1]} values"
+            for name, values in self.columns().items()
+        )
+        return f"{type(self).__name__}({len(self)} rows: {names})"
+
     def columns(self) -> dict[str, NDArray[Any]]:
         """Return the arrays by name, in order."""
         fields = dataclasses.fields(self)  # type: ignore[arg-type]

@@ -74,8 +74,20 @@ def save_preset(
     -------
     path : pathlib.Path
         The folder.
+
+    Raises
+    ------
+    ConfigError
+        If the metadata are not plain JSON values; nothing is written then.
     """
     path = Path(path)
+    try:
+        json.dumps(dict(metadata or {}))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"`metadata` must hold plain JSON values. Received: path={path} ({error}). "
+            "Turn arrays into lists and paths into text."
+        ) from error
     path.mkdir(parents=True, exist_ok=True)
     model.save_weights(path / WEIGHTS_NAME)
     config = {

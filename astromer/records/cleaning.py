@@ -7,11 +7,12 @@ arrays with one offset per light curve.
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from astromer.errors import RecordError
 from astromer.records.blocks import Block
+from astromer.records.jsonfile import write_json
 from astromer.records.options import ConvertOptions
 from astromer.surveys.observations import FLAGS
 
@@ -48,6 +50,9 @@ MAX_ABS_SKEWNESS: Final = 1.0
 MAX_STD_MAG: Final = 0.1
 """Thresholds of the paper's noise filter, on magnitudes after clipping."""
 
+_REPORT_NAME: Final = "report.json"
+_REPORTED: Final = ("cuts", "rows_read", "num_conflicts", "passbands_read")
+_ROW_ARRAYS: Final = ("time", "mag", "mag_err")
 _ROWS_PER_SORT: Final = 1 << 16
 
 
@@ -91,35 +96,36 @@ class CleanPartition:
     def save(self, folder: Path) -> None:
         """Write to a folder; `load` maps it back without reading the rows."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("time", "mag", "mag_err"):
+        for name in _ROW_ARRAYS:
             np.save(folder / f"{name}.npy", getattr(self, name))
         self.curves.write_ipc(folder / "curves.arrow")
         self.rejected.write_ipc(folder / "rejected.arrow")
+        report = {name: getattr(self, name) for name in _REPORTED}
+        report["cuts"] = {n: dataclasses.asdict(cut) for n, cut in self.cuts.items()}
+        # Last: it says that the rest is complete.
+        write_json(folder / _REPORT_NAME, report)
 
-    def report(self) -> dict[str, Any]:
-        """Return the counts as plain values, for `load`."""
-        return {
-            "cuts": {name: dataclasses.asdict(cut) for name, cut in self.cuts.items()},
-            "rows_read": self.rows_read,
-            "num_conflicts": self.num_conflicts,
-            "passbands_read": self.passbands_read,
-        }
+    @staticmethod
+    def is_saved(folder: Path) -> bool:
+        """Whether `save` came to its end in this folder."""
+        return (folder / _REPORT_NAME).is_file()
 
     @classmethod
-    def load(cls, folder: Path, report: dict[str, Any]) -> CleanPartition:
-        """Map what `save` wrote; `report` is what `report` returned."""
+    def load(cls, folder: Path, *, rows: bool = True) -> CleanPartition:
+        """Map what `save` wrote; without its `rows`, the three arrays are empty."""
+        report = json.loads((folder / _REPORT_NAME).read_text(encoding="utf-8"))
+        report["cuts"] = {n: CutCount(**cut) for n, cut in report["cuts"].items()}
         arrays = {
-            name: np.load(folder / f"{name}.npy", mmap_mode="r")
-            for name in ("time", "mag", "mag_err")
+            name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ROW_ARRAYS
         }
+        if not rows:
+            # Every map holds a file open, and there may be hundreds of partitions.
+            arrays = {name: mapped[:0].copy() for name, mapped in arrays.items()}
         return cls(
             curves=pl.read_ipc(folder / "curves.arrow"),
             rejected=pl.read_ipc(folder / "rejected.arrow"),
             **arrays,
-            **{
-                **report,
-                "cuts": {n: CutCount(**cut) for n, cut in report["cuts"].items()},
-            },
+            **report,
         )
 
 
@@ -202,26 +208,23 @@ class _Rows:
 
     def cut(self, name: str, out: NDArray[np.bool_]) -> None:
         """Remove the rows where `out` is True, and count them."""
-        num_out = int(np.count_nonzero(out))
-        if num_out == 0:
-            return
-        lost = np.bincount(self.curve[out], minlength=len(self.lengths))
-        self.cuts[name] = CutCount(num_out, int(np.count_nonzero(lost)))
+        self._count(name, out)
         self.keep(~out)
-        self.lengths = self.lengths - lost
 
     def cut_by_reason(self, reason: NDArray[np.uint8] | None) -> None:
         """Remove the rows with a reason: 0 to stay, else 1 + position in `CUTS`."""
         if reason is None:
             return
         for number, name in enumerate(CUTS, start=1):
-            out = reason == number
-            num_out = int(np.count_nonzero(out))
-            if num_out:
-                lost = np.bincount(self.curve[out], minlength=len(self.lengths))
-                self.cuts[name] = CutCount(num_out, int(np.count_nonzero(lost)))
-                self.lengths = self.lengths - lost
+            self._count(name, reason == number)
         self.keep(reason == 0)
+
+    def _count(self, name: str, out: NDArray[np.bool_]) -> None:
+        num_out = int(np.count_nonzero(out))
+        if num_out:
+            lost = np.bincount(self.curve[out], minlength=len(self.lengths))
+            self.cuts[name] = CutCount(num_out, int(np.count_nonzero(lost)))
+            self.lengths = self.lengths - lost
 
     def keep(self, stay: NDArray[np.bool_]) -> None:
         if not stay.all():

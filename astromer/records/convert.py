@@ -1,8 +1,8 @@
 """Survey files to a folder of records: read, clean, split, write, in this order.
 
-Memory is bounded by a partition. An input of one partition stays in memory; a
-larger one goes through `.work/` in the output folder, which also holds what an
-interrupted conversion needs to go on.
+Memory is bounded by a partition per process and a row per light curve. An input of
+one partition stays in memory; a larger one goes through `.work/` in the output
+folder, which also holds what an interrupted conversion needs to go on.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from astromer.records.inputs import (
     name_survey,
     summarize_inputs,
 )
+from astromer.records.jsonfile import write_json
 from astromer.records.labels import Labels, read_labels
 from astromer.records.manifest import (
     MANIFEST_NAME,
@@ -60,7 +61,13 @@ from astromer.records.planning import (
     summarize_rejected,
 )
 from astromer.records.splits import assign_splits
-from astromer.records.writer import ShardTask, finished_shard, write_shard
+from astromer.records.writer import (
+    ShardTask,
+    finished_shard,
+    forget_partitions,
+    note_shard,
+    write_shard,
+)
 from astromer.surveys import (
     ObservationTable,
     find_files,
@@ -258,24 +265,19 @@ class _Conversion:
             )
             self.work.mkdir(exist_ok=True)
             for shard in manifest.shards:
-                note = self.work / f"{shard.name}.json"
-                note.write_text(json.dumps(dataclasses.asdict(shard)), encoding="utf-8")
-            tasks = [
-                ShardTask(shard.name, shard.split, (), 0, 0)
+                note_shard(shard, self.work)
+            whole = REJECTED_NAME in present and all(
+                finished_shard(shard.name, self.folder, self.work)
                 for shard in manifest.shards
-            ]
-            if all(finished_shard(task, self.folder, self.work) for task in tasks):
+            )
+            if whole:
                 shutil.rmtree(self.work)
                 return manifest
+            self._check_versions(manifest.versions)
         elif plan_file.exists():
             earlier = json.loads(plan_file.read_text(encoding="utf-8"))
             self._check_same(earlier["options"], earlier["inputs"], plan)
-            if earlier["versions"] != plan["versions"]:
-                raise ConfigError(
-                    "A conversion is resumed with the versions that began it. "
-                    f"Received: versions={plan['versions']}, begun with "
-                    f"{earlier['versions']}. Install those, or start in a new folder."
-                )
+            self._check_versions(earlier["versions"])
         elif present - {WORK_NAME}:
             raise ConfigError(
                 "Only a conversion can be resumed. "
@@ -283,8 +285,16 @@ class _Conversion:
                 "Choose another folder."
             )
         self.work.mkdir(parents=True, exist_ok=True)
-        _write_json(plan_file, plan)
+        write_json(plan_file, plan)
         return None
+
+    def _check_versions(self, earlier: dict[str, str]) -> None:
+        if earlier != _versions():
+            raise ConfigError(
+                "A conversion is resumed with the versions that began it. "
+                f"Received: versions={_versions()}, begun with {earlier}. "
+                "Install those, or start in a new folder."
+            )
 
     def _check_same(
         self, options: dict[str, Any], inputs: dict[str, Any], plan: dict[str, Any]
@@ -359,10 +369,12 @@ class _Conversion:
             splits=splits,
             shards=shards,
         )
-        if manifest.num_observations != sum(len(part.data.time) for part in parts):
+        num_cut = sum(cut.observations for cut in cuts.values())
+        if manifest.num_observations != manifest.rows_read - num_cut:
             raise RecordError(
                 "Rows written must be rows kept. Received: "
-                f"num_observations={manifest.num_observations}. "
+                f"num_observations={manifest.num_observations}, "
+                f"rows_read={manifest.rows_read}, rows_cut={num_cut}. "
                 "Please report this with the input."
             )
         _LOGGER.info(
@@ -394,15 +406,14 @@ class _Conversion:
         tasks = [
             (self.work / "rows", buckets, self.options, folder)
             for folder, buckets in zip(folders, partitions, strict=True)
-            if not (folder / "report.json").exists()
+            if not CleanPartition.is_saved(folder)
         ]
         self.progress("clean", 0, total, "rows")
         for num_rows in _run_all(_clean_buckets, tasks, self.options.jobs):
             done += num_rows
             self.progress("clean", done, total, "rows")
         for folder in folders:
-            report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-            yield Part(CleanPartition.load(folder, report), folder)
+            yield Part(CleanPartition.load(folder, rows=False), folder)
         self.progress("clean", total, total, "rows")
 
     def _read(
@@ -440,7 +451,7 @@ class _Conversion:
             return merge_blocks(held)
         spill = spill or _new_spill(self.work / "rows")
         spill.add(merge_blocks(held))
-        _write_json(
+        write_json(
             state_file,
             {"rows": spill.rows, "num_labels_unused": self.num_labels_unused},
         )
@@ -469,7 +480,7 @@ class _Conversion:
         if self.options.jobs > 1 and pays and several and parts[0].folder is None:
             # A single partition: several ones are on the disk already.
             parts[0].folder = self.work / "partition-00000"
-            _save_part(parts[0].data, parts[0].folder)
+            parts[0].data.save(parts[0].folder)
 
     def _write_shards(
         self,
@@ -480,7 +491,7 @@ class _Conversion:
         shards: dict[str, ShardInfo] = {}
         missing = []
         for task in tasks:
-            info = finished_shard(task, self.folder, self.work)
+            info = finished_shard(task.name, self.folder, self.work)
             if info is None:
                 missing.append(task)
             else:
@@ -490,10 +501,13 @@ class _Conversion:
         self.progress("write", done, total, "light curves")
         jobs = self.options.jobs if all(part.folder for part in parts) else 1
         arguments = [(task, self.folder, self.work, label_map) for task in missing]
-        for info in _run_all(write_shard, arguments, jobs):
-            shards[info.name] = info
-            done += info.num_light_curves
-            self.progress("write", done, total, "light curves")
+        try:
+            for info in _run_all(write_shard, arguments, jobs):
+                shards[info.name] = info
+                done += info.num_light_curves
+                self.progress("write", done, total, "light curves")
+        finally:
+            forget_partitions()
         return [shards[task.name] for task in tasks]
 
     def _write_rejected(self, parts: Sequence[Part]) -> None:
@@ -520,16 +534,10 @@ def _clean_buckets(
 ) -> int:
     """Clean one partition and save it; return its rows. Runs in any process."""
     part = clean_block(load_buckets(spilled, buckets), options)
-    _save_part(part, folder)
+    part.save(folder)
     for bucket in buckets:
         shutil.rmtree(spilled / f"{bucket:03d}")
     return part.rows_read
-
-
-def _save_part(part: CleanPartition, folder: Path) -> None:
-    part.save(folder)
-    # Last: it says that the rest is complete.
-    _write_json(folder / "report.json", part.report())
 
 
 def _run_all(
@@ -559,9 +567,3 @@ def _versions() -> dict[str, str]:
         "numpy": np.__version__,
         "polars": pl.__version__,
     }
-
-
-def _write_json(path: Path, values: Any) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(values), encoding="utf-8")
-    temporary.replace(path)

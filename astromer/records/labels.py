@@ -31,12 +31,12 @@ class Labels:
         Parameters
         ----------
         curves : polars.DataFrame
-            With columns `object_id` and `class_name`.
+            With columns `object_id`, `class_name` and `conflict`; see `Block`.
 
         Returns
         -------
         curves : polars.DataFrame
-            The same rows and columns.
+            The same rows and columns. A label settles a conflict.
         """
         joined = curves.join(
             self.table.with_row_index("row"),
@@ -62,8 +62,9 @@ def read_labels(path: Path) -> Labels:
     Parameters
     ----------
     path : pathlib.Path
-        The object column is called `object_id` or `ID`, the class column
-        `class_name`, `class` or `label`, in any case. Empty classes are unknown.
+        The object column is called `object_id`, `ID` or the like
+        (`OBJECT_COLUMNS`), the class column `class_name`, `class`, `label` or
+        `type`, in any case. Empty classes are unknown.
 
     Returns
     -------

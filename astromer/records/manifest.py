@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from astromer.errors import RecordError, unknown_name
 from astromer.records.cleaning import CutCount
+from astromer.records.jsonfile import write_json
 from astromer.records.schema import SCHEMA_VERSION
 
 __all__ = [
@@ -218,12 +219,7 @@ class Manifest:
             A copy that knows its folder.
         """
         folder = Path(folder)
-        temporary = folder / f".{MANIFEST_NAME}.tmp"
-        temporary.write_text(
-            json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n",
-            encoding="utf-8",
-        )
-        temporary.replace(folder / MANIFEST_NAME)
+        write_json(folder / MANIFEST_NAME, self.to_dict())
         return dataclasses.replace(self, folder=folder)
 
     @classmethod

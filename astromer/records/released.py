@@ -10,14 +10,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from astromer.errors import RecordError
 from astromer.lightcurve import LightCurve
-from astromer.records.schema import _fields, _read_varint, iterate_frames
+from astromer.records.protobuf import (
+    DAMAGE,
+    first_value,
+    iterate_fields,
+    iterate_map,
+)
+from astromer.records.schema import iterate_frames
 
 __all__ = ["read_released_records"]
 
@@ -69,7 +75,7 @@ def _iterate(files: Sequence[Path], passband: str) -> Iterator[LightCurve]:
         for index, record in enumerate(iterate_frames(file)):
             try:
                 yield _decode(record, passband)
-            except (KeyError, IndexError, ValueError, AttributeError) as error:
+            except DAMAGE as error:
                 raise RecordError(
                     "The record is not a SequenceExample of the released layout. "
                     f"Received: path={file}, record {index} "
@@ -84,9 +90,9 @@ def _by_number(path: Path) -> tuple[str, int, str]:
 
 
 def _decode(record: bytes, passband: str) -> LightCurve:
-    message = dict(_fields(record))
-    context = {name: _first(feature) for name, feature in _map_entries(message[1])}
-    lists = sorted(_map_entries(message[2]), key=lambda entry: _list_order(entry[0]))
+    message = dict(iterate_fields(record))
+    context = {name: first_value(feature) for name, feature in iterate_map(message[1])}
+    lists = sorted(iterate_map(message[2]), key=lambda entry: _list_order(entry[0]))
     if len(lists) != 3:
         raise ValueError(f"feature lists {[name for name, _ in lists]}, expected 3")
     time, mag, mag_err = (_floats(payload) for _, payload in lists)
@@ -111,28 +117,12 @@ def _list_order(name: str) -> tuple[int, str]:
     return int(digits[-1]) if digits else -1, name
 
 
-def _map_entries(message: bytes) -> Iterator[tuple[str, bytes]]:
-    for _, entry in _fields(message):
-        pair = dict(_fields(entry))
-        yield pair[1].decode(), pair[2]
-
-
-def _first(feature: bytes) -> Any:
-    """Return the first value of a Feature: bytes, or a number."""
-    kind, values = next(iter(_fields(feature)))
-    first = next(iter(_fields(values)))[1]
-    if kind == 3:
-        number = first if isinstance(first, int) else _read_varint(first, 0)[0]
-        return number - (1 << 64) * (number >> 63)
-    if kind == 2:
-        return float(np.frombuffer(first, "<f4", count=1)[0])
-    return first
-
-
 def _floats(feature_list: bytes) -> NDArray[np.float32]:
     """Return a FeatureList's values, one per step."""
     if len(feature_list) % _STEP_SIZE == 0:
         steps = np.frombuffer(feature_list, np.uint8).reshape(-1, _STEP_SIZE)
         if (steps[:, : len(_FLOAT_STEP)] == _FLOAT_STEP).all():
             return steps[:, len(_FLOAT_STEP) :].copy().view("<f4")[:, 0]
-    return np.array([_first(step) for _, step in _fields(feature_list)], np.float32)
+    return np.array(
+        [first_value(step) for _, step in iterate_fields(feature_list)], np.float32
+    )

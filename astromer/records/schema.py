@@ -7,17 +7,24 @@ plain TFRecord files of plain Examples, which any TensorFlow reads.
 
 from __future__ import annotations
 
-import functools
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import google_crc32c
 import numpy as np
 
 from astromer.errors import RecordError
 from astromer.lightcurve import LightCurve
+from astromer.records.protobuf import (
+    DAMAGE,
+    first_value,
+    iterate_fields,
+    iterate_map,
+    tagged,
+    varint,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,8 +62,6 @@ MAG_KEY: Final = "mag"
 """bytes: magnitudes [mag], float32, little endian."""
 MAG_ERR_KEY: Final = "mag_err"
 """bytes: uncertainties [mag], float32, little endian."""
-
-_VARINT_MORE = 0x80
 
 
 def encode_light_curve(light_curve: LightCurve) -> bytes:
@@ -97,7 +102,7 @@ def encode_arrays(
     Values are written as bytes lists, not float lists: times keep float64, and a
     batch is decoded without a loop.
     """
-    return _tagged(
+    return tagged(
         _FEATURES,
         b"".join(
             (
@@ -131,7 +136,11 @@ def decode_example(serialized: bytes) -> LightCurve:
         If the bytes are not an Example of this schema.
     """
     try:
-        values = dict(_entries(serialized))
+        values = {
+            name: first_value(feature)
+            for _, features in iterate_fields(serialized)
+            for name, feature in iterate_map(features)
+        }
         return LightCurve(
             np.frombuffer(values[TIME_KEY], "<f8"),
             np.frombuffer(values[MAG_KEY], "<f4"),
@@ -141,13 +150,7 @@ def decode_example(serialized: bytes) -> LightCurve:
             label=values[LABEL_KEY],
             class_name=values[CLASS_NAME_KEY].decode() or None,
         )
-    except (
-        AttributeError,
-        LookupError,
-        RuntimeError,  # an empty message ends a generator within a generator
-        TypeError,
-        ValueError,
-    ) as error:
+    except DAMAGE as error:
         raise RecordError(
             "The record is not a light curve of this schema. Received: "
             f"{len(serialized)} bytes ({type(error).__name__}: {error}). "
@@ -223,22 +226,6 @@ def _masked_crc(data: bytes) -> bytes:
     return struct.pack("<I", masked)
 
 
-# Sizes repeat from one light curve to the next; this halves the time of encoding.
-@functools.lru_cache(maxsize=1024)
-def _varint(value: int) -> bytes:
-    value &= 0xFFFFFFFFFFFFFFFF
-    out = bytearray()
-    while value >= _VARINT_MORE:
-        out.append(value & 0x7F | _VARINT_MORE)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _tagged(tag: bytes, payload: bytes) -> bytes:
-    return tag + _varint(len(payload)) + payload
-
-
 # Protobuf tags: field number << 3 | wire type (2 = length delimited, 0 = varint).
 _FEATURES = b"\x0a"  # Example.features = 1
 _ENTRY = b"\x0a"  # Features.feature = 1, a map entry
@@ -248,63 +235,20 @@ _BYTES_LIST = b"\x0a"  # Feature.bytes_list = 1
 _INT64_LIST = b"\x1a"  # Feature.int64_list = 3
 _LIST_VALUE = b"\x0a"  # BytesList.value = 1, Int64List.value = 1 (packed)
 
-_CLASS_NAME = _tagged(_KEY, CLASS_NAME_KEY.encode())
-_LABEL = _tagged(_KEY, LABEL_KEY.encode())
-_MAG = _tagged(_KEY, MAG_KEY.encode())
-_MAG_ERR = _tagged(_KEY, MAG_ERR_KEY.encode())
-_OBJECT_ID = _tagged(_KEY, OBJECT_ID_KEY.encode())
-_PASSBAND = _tagged(_KEY, PASSBAND_KEY.encode())
-_TIME = _tagged(_KEY, TIME_KEY.encode())
+_CLASS_NAME = tagged(_KEY, CLASS_NAME_KEY.encode())
+_LABEL = tagged(_KEY, LABEL_KEY.encode())
+_MAG = tagged(_KEY, MAG_KEY.encode())
+_MAG_ERR = tagged(_KEY, MAG_ERR_KEY.encode())
+_OBJECT_ID = tagged(_KEY, OBJECT_ID_KEY.encode())
+_PASSBAND = tagged(_KEY, PASSBAND_KEY.encode())
+_TIME = tagged(_KEY, TIME_KEY.encode())
 
 
 def _bytes_entry(key: bytes, value: bytes) -> bytes:
-    feature = _tagged(_BYTES_LIST, _tagged(_LIST_VALUE, value))
-    return _tagged(_ENTRY, key + _tagged(_VALUE, feature))
+    feature = tagged(_BYTES_LIST, tagged(_LIST_VALUE, value))
+    return tagged(_ENTRY, key + tagged(_VALUE, feature))
 
 
 def _int64_entry(key: bytes, value: int) -> bytes:
-    feature = _tagged(_INT64_LIST, _tagged(_LIST_VALUE, _varint(value)))
-    return _tagged(_ENTRY, key + _tagged(_VALUE, feature))
-
-
-def _read_varint(data: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < _VARINT_MORE:
-            return value, position
-        shift += 7
-
-
-def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
-    """Yield the field numbers and values of a protobuf message."""
-    position = 0
-    while position < len(data):
-        tag, position = _read_varint(data, position)
-        if tag & 7 == 0:
-            value, position = _read_varint(data, position)
-            yield tag >> 3, value
-            continue
-        if tag & 7 != 2:
-            raise ValueError(f"wire type {tag & 7}")
-        size, position = _read_varint(data, position)
-        if position + size > len(data):
-            raise ValueError("a field runs past the end")
-        yield tag >> 3, data[position : position + size]
-        position += size
-
-
-def _entries(serialized: bytes) -> Iterator[tuple[str, Any]]:
-    for _, features in _fields(serialized):
-        for _, entry in _fields(features):
-            pair = dict(_fields(entry))
-            kind, values = next(iter(_fields(pair[2])))
-            first = next(iter(_fields(values)))[1]
-            if kind == 3:
-                # A packed list arrives as bytes, an unpacked one as its number.
-                number = first if isinstance(first, int) else _read_varint(first, 0)[0]
-                yield pair[1].decode(), number - (1 << 64) * (number >> 63)
-            else:
-                yield pair[1].decode(), first
+    feature = tagged(_INT64_LIST, tagged(_LIST_VALUE, varint(value)))
+    return tagged(_ENTRY, key + tagged(_VALUE, feature))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -19,7 +20,7 @@ def quotas(num_objects: int, split: Mapping[str, float]) -> list[int]:
     ----------
     num_objects : int
     split : mapping of str to float
-        Fractions that sum to 1.
+        Fractions that sum to 1, or nearly so.
 
     Returns
     -------
@@ -32,7 +33,9 @@ def quotas(num_objects: int, split: Mapping[str, float]) -> list[int]:
     >>> quotas(7, {"train": 0.8, "validation": 0.1, "test": 0.1})
     [5, 1, 1]
     """
-    exact = [num_objects * fraction for fraction in split.values()]
+    # Fractions written as 0.333333 fall short of 1 by objects, if there are millions.
+    whole = math.fsum(split.values())
+    exact = [num_objects * (fraction / whole) for fraction in split.values()]
     # Rounded, so that 0.1 * 30 = 3.0000000000000004 is 3 and leaves no remainder.
     counts = [int(round(share, 9)) for share in exact]
     remainders = [round(share - n, 9) for share, n in zip(exact, counts, strict=True)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import polars as pl
 
 from astromer.errors import RecordError
 from astromer.lightcurve import LightCurve
+from astromer.progress import Progress
 from astromer.records.manifest import REJECTED_NAME, Manifest, ShardInfo
 from astromer.records.schema import decode_example, encode_light_curve, iterate_frames
 
@@ -34,8 +34,7 @@ class CheckResult:
 
 
 def verify_records(
-    path: str | Path,
-    progress: Callable[[str, int, int | None, str], None] | None = None,
+    path: str | Path, progress: Progress | None = None
 ) -> list[CheckResult]:
     """Re-read all records of a folder and compare them with the manifest.
 

@@ -15,10 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astromer.records.cleaning import CleanPartition
+from astromer.records.jsonfile import write_json
 from astromer.records.manifest import ShardInfo
 from astromer.records.schema import encode_arrays, write_frame
 
-__all__ = ["ShardTask", "finished_shard", "write_shard"]
+__all__ = [
+    "ShardTask",
+    "finished_shard",
+    "forget_partitions",
+    "note_shard",
+    "write_shard",
+]
 
 BUFFER_BYTES: Final = 8 << 20
 """Bytes gathered before they are hashed and written."""
@@ -102,18 +109,30 @@ def write_shard(
         sha256=checksum.hexdigest(),
     )
     # The note comes first: a shard under its final name always has one.
-    note = _note(work, task.name)
-    note.write_text(json.dumps(dataclasses.asdict(info)), encoding="utf-8")
+    note_shard(info, work)
     temporary.replace(folder / task.name)
     return info
 
 
-def finished_shard(task: ShardTask, folder: Path, work: Path) -> ShardInfo | None:
+def note_shard(info: ShardInfo, work: Path) -> None:
+    """Write the note by which `finished_shard` knows a shard.
+
+    Parameters
+    ----------
+    info : ShardInfo
+    work : pathlib.Path
+        As for `write_shard`.
+    """
+    write_json(_note(work, info.name), dataclasses.asdict(info))
+
+
+def finished_shard(name: str, folder: Path, work: Path) -> ShardInfo | None:
     """Return what is known of a shard that an earlier run finished, if it did.
 
     Parameters
     ----------
-    task : ShardTask
+    name : str
+        File name of the shard.
     folder, work : pathlib.Path
         As for `write_shard`.
 
@@ -122,7 +141,7 @@ def finished_shard(task: ShardTask, folder: Path, work: Path) -> ShardInfo | Non
     info : ShardInfo or None
         None if the shard is absent, or not the one that the note describes.
     """
-    path, note = folder / task.name, _note(work, task.name)
+    path, note = folder / name, _note(work, name)
     if not path.is_file() or not note.is_file():
         return None
     info = ShardInfo(**json.loads(note.read_text(encoding="utf-8")))
@@ -131,14 +150,22 @@ def finished_shard(task: ShardTask, folder: Path, work: Path) -> ShardInfo | Non
     return info if checksum == info.sha256 else None
 
 
+def forget_partitions() -> None:
+    """Let go of the saved partitions that this process has read.
+
+    They are kept by their folder, in which a later conversion may save others.
+    """
+    _load.cache_clear()
+
+
 def _note(work: Path, name: str) -> Path:
     return work / f"{name}.json"
 
 
+# A shard ends in the partition in which the next one begins.
 @functools.lru_cache(maxsize=2)
 def _load(folder: Path) -> CleanPartition:
-    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    return CleanPartition.load(folder, report)
+    return CleanPartition.load(folder)
 
 
 def _flush(

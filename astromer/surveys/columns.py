@@ -83,7 +83,8 @@ def find_columns(
             raise SurveyError(
                 f"The file needs a column for `{role}`. Received: path={path}, "
                 f"columns={list(names)}; looked for: {', '.join(aliases)}. "
-                f'Name it by role, e.g. columns={{"{role}": "{names[0]}"}}.'
+                f'Name it by role: columns={{"{role}": NAME}}, or with '
+                f"`astromer convert` --column {role}=NAME."
             )
     return columns
 

@@ -18,6 +18,7 @@ from typing import Concatenate, Final, ParamSpec
 import polars as pl
 
 from astromer.errors import SurveyError
+from astromer.lightcurve import MISSING_MAG
 from astromer.surveys.files import (
     WHITESPACE,
     Header,
@@ -51,8 +52,6 @@ JD_MINUS_MJD: Final = 2_400_000.5
 """Days between the zero points of Julian and Modified Julian Date."""
 
 _LOWEST_JD: Final = 2_400_000.0
-_MISSING_MAG: Final = 99.0
-"""Magnitudes and uncertainties this large, of either sign, are codes [mag]."""
 _MISSING_WORDS: Final = ("", "-", "--", "null", "none", "na", "n/a", "masked")
 _FLAG_SUFFIX: Final = ":flag"
 
@@ -90,8 +89,8 @@ def read_columns(path: Path, layout: Layout) -> Iterator[pl.DataFrame]:
     ------
     frame : polars.DataFrame
         The columns of the layout by name and ``line``, from 1. Where text stood for
-        a number, the number is null and ``NAME:flag`` says why. Blank lines are left
-        out, and in blocks with such text also comments.
+        a number, the number is null and ``NAME:flag`` says why. Blank lines and
+        comments are left out.
     """
     line = layout.first_line
     for block in iterate_blocks(path, layout.first_line):
@@ -101,7 +100,7 @@ def read_columns(path: Path, layout: Layout) -> Iterator[pl.DataFrame]:
         index = pl.int_range(line, line + frame.height, dtype=pl.Int64, eager=True)
         # Beyond four billion lines the number is unknown, not wrong.
         frame = frame.with_columns(line=index.cast(pl.UInt32, strict=False))
-        yield _without_blank_lines(frame, layout)
+        yield _without_blanks_and_comments(frame, layout)
         line += height
 
 
@@ -143,12 +142,18 @@ def _parse(block: bytes, layout: Layout) -> pl.DataFrame:
     )
 
 
-def _without_blank_lines(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:
-    first = next(iter({**layout.numbers, **layout.texts}))
-    if frame[first].null_count() == 0:
+def _without_blanks_and_comments(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:
+    names = [*layout.numbers, *layout.texts]
+    if frame[names[0]].null_count() == 0:
         return frame
-    values = pl.exclude("line", f"^.*{_FLAG_SUFFIX}$")
-    return frame.filter(~pl.all_horizontal(values.is_null()) | _any_text_flag(frame))
+    # A comment passes for text where the first column of the file is one.
+    texts = [name for name, position in layout.texts.items() if position == 0]
+    empty = [
+        pl.col(name).is_null()
+        | (pl.col(name).str.starts_with("#") if name in texts else pl.lit(value=False))
+        for name in names
+    ]
+    return frame.filter(~pl.all_horizontal(empty) | _any_text_flag(frame))
 
 
 def _any_text_flag(frame: pl.DataFrame) -> pl.Expr:
@@ -332,12 +337,12 @@ def _as_text(value: str | pl.Expr | None) -> pl.Expr:
 
 
 def _is_code(value: pl.Expr) -> pl.Expr:
-    return value.is_finite() & (value.abs() >= _MISSING_MAG)
+    return value.is_finite() & (value.abs() >= MISSING_MAG)
 
 
 def _is_good(frame: pl.DataFrame, marks: Mapping[str, pl.Expr]) -> pl.Expr:
     # NaN compares as larger than every number, so one test finds codes and NaN.
-    measured = [pl.col(name).abs() < _MISSING_MAG for name in ("mag", "mag_err")]
+    measured = [pl.col(name).abs() < MISSING_MAG for name in ("mag", "mag_err")]
     good = pl.all_horizontal(
         pl.col("time").is_finite(), *measured, pl.col("object_id").is_not_null()
     ).fill_null(value=False)

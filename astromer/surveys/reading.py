@@ -20,7 +20,7 @@ from astromer.surveys.registry import detect_survey, get_survey, list_surveys
 
 __all__ = ["find_files", "read_light_curves", "read_observations"]
 
-_logger = logging.getLogger(__name__)
+_LOGGER = logging.getLogger(__name__)
 
 _NEGATIVE_ERROR = "negative_error"
 """Counted like a flag: the reader saw a number, but no light curve takes it."""
@@ -182,7 +182,7 @@ def _light_curves(
         )
     new = {name: dropped[name] - before[name] for name in dropped}
     reasons = ", ".join(f"{name} {n}" for name, n in sorted(new.items()) if n)
-    _logger.info(
+    _LOGGER.info(
         "read %d light curves; dropped observations: %s", num_curves, reasons or "none"
     )
 

@@ -39,7 +39,8 @@ _UNUSABLE_BIT: Final = 1 << 15
 
 def _detect(path: Path, head: bytes) -> bool:
     del path
-    title = head.decode(errors="replace").partition("\n")[0].strip()
+    lines = head.decode(errors="replace").splitlines()
+    title = lines[0].strip() if lines else ""
     return {"oid", "filtercode"}.issubset(split_line(title, guess_separator(title)))
 
 

@@ -125,6 +125,28 @@ def test_reconstruct_writes_a_row_per_observation(preset, survey, tmp_path, caps
     assert f"RMSE {rmse:.4f} mag" in shown
 
 
+@pytest.mark.parametrize("verb", ["embed", "reconstruct"])
+def test_bad_observations_are_counted_by_reason(verb, preset, tmp_path, capsys):
+    values = ["15.0,0.1"] * 8 + ["-99,0.1", "nan,0.1", "bright,0.1", "15.0,-0.1"]
+    rows = (f"a,V,{50_000 + day},{pair}" for day, pair in enumerate(values))
+    path = tmp_path / "survey.csv"
+    path.write_text("\n".join(["object_id,passband,time,mag,mag_err", *rows]) + "\n")
+    assert main([verb, preset, str(path), "--out", str(tmp_path / "out.csv")]) == 0
+    line = capsys.readouterr().out.splitlines()[0]
+    assert line.startswith("4 bad observations left out: ")
+    reasons = ("missing_value", "not_finite", "not_a_number", "negative_error")
+    assert sorted(line.partition(": ")[2].split(", ")) == sorted(
+        f"{reason} 1" for reason in reasons
+    )
+
+
+def test_unknown_preset_is_refused_before_tensorflow_is_imported(modules_imported_by):
+    code = "embed", "machoo", "x.csv", "--out", "x.csv"
+    modules, _ = modules_imported_by(*code, exit_code=2)
+    assert "rich" in modules
+    assert "tensorflow" not in modules
+
+
 @pytest.mark.parametrize("option", [["--seed", "1"], ["--num-folds", "4"]])
 def test_reconstruct_option_changes_the_result(option, preset, survey, tmp_path):
     results = []

@@ -70,6 +70,16 @@ def test_convert_dry_run_writes_nothing(survey, tmp_path, capsys):
     assert "nothing was written" in capsys.readouterr().out
 
 
+def test_convert_says_how_labels_and_objects_met(survey, tmp_path, capsys):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("object_id,class\nstar00,RRc\nstar-00,RRc\nstar-01,RRab\n")
+    arguments = ["convert", "table", str(survey), "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--labels", str(labels)]) == 0
+    assert "0 objects without a label, 2 labels without an object" in (
+        capsys.readouterr().out
+    )
+
+
 OPTIONS = {
     "--labels FILE": {"labels": "FILE"},
     "--passband V --passband B": {"passbands": ("V", "B")},

@@ -322,6 +322,12 @@ def test_embeddings_of_one_observation_are_finite(model):
     assert found.n_observations.tolist() == [1]
 
 
+def test_repr_of_embeddings_is_one_line(model, curves):
+    shown = repr(embed(model, curves))
+    assert shown.startswith(f"Embeddings({len(curves)} rows: object_id, passband, ")
+    assert shown.endswith(", embedding of 8 values)")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -10,7 +10,7 @@ import pytest
 
 from astromer._version import __version__
 from astromer.bundled import bundled_folder
-from astromer.errors import PresetError
+from astromer.errors import ConfigError, PresetError
 from astromer.models import Reconstructor
 from astromer.presets import (
     describe_preset,
@@ -108,6 +108,13 @@ def test_metadata_of_a_user_claim_nothing(model, tmp_path):
 def test_measured_facts_cannot_be_given(model, tmp_path):
     path = save_preset(model, tmp_path / "mine", metadata={"num_parameters": 1})
     assert describe_preset(path).num_parameters == model.count_params()
+
+
+def test_metadata_that_are_not_json_leave_a_preset_as_it_was(preset, model):
+    before = {path.name: path.read_bytes() for path in preset.iterdir()}
+    with pytest.raises(ConfigError, match=r"plain JSON values\..*path=.*float32"):
+        save_preset(model, preset, metadata={"metrics": {"r2": np.float32(0.5)}})
+    assert {path.name: path.read_bytes() for path in preset.iterdir()} == before
 
 
 def test_config_holds_every_option(preset):

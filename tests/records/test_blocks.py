@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from astromer.errors import RecordError
+from astromer.records import blocks
 from astromer.records.blocks import (
     Spill,
     batch_tables,
@@ -90,6 +91,14 @@ def test_batches_gather_small_tables_up_to_a_partition(table):
     tables = [table(object_id=["a"] * 4) for _ in range(5)]
     assert [len(batch) for batch in batch_tables(tables, 8)] == [2, 2, 1]
     assert [len(batch) for batch in batch_tables(tables, 1000)] == [5]
+
+
+def test_batches_are_bounded_whatever_the_size_of_a_partition(table, monkeypatch):
+    tables = [table(object_id=["a"] * 4) for _ in range(5)]
+    monkeypatch.setattr(blocks, "ROWS_PER_BATCH", 12)
+    assert [len(batch) for batch in batch_tables(tables, 1000)] == [3, 2]
+    monkeypatch.setattr(blocks, "TABLES_PER_BATCH", 2)
+    assert [len(batch) for batch in batch_tables(tables, 1000)] == [2, 2, 1]
 
 
 def test_rows_without_a_name_are_refused(table):

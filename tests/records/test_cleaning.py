@@ -9,6 +9,7 @@ from astromer.records.blocks import block_from_tables
 from astromer.records.cleaning import (
     CUTS,
     CleanPartition,
+    CutCount,
     clean_block,
     fulfils_noise_criteria,
     percentiles_by_curve,
@@ -291,12 +292,20 @@ def test_partition_is_the_same_after_saving_and_loading(table, keep_all, tmp_pat
         keep_all.replace(min_observations=2),
         table(object_id=["a", "a", "b"], mag_err=[0.1, 0.1, 0.1]),
     )
+    assert not CleanPartition.is_saved(tmp_path / "part")
     part.save(tmp_path / "part")
-    again = CleanPartition.load(tmp_path / "part", part.report())
+    assert CleanPartition.is_saved(tmp_path / "part")
+    again = CleanPartition.load(tmp_path / "part")
     assert again.curves.equals(part.curves)
     assert again.rejected.equals(part.rejected)
-    np.testing.assert_array_equal(again.time, part.time)
-    assert again.report() == part.report()
+    for name in ("time", "mag", "mag_err"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(part, name))
+    assert again.cuts == part.cuts == {"too_few_observations": CutCount(1, 1)}
+    assert (again.rows_read, again.num_conflicts) == (3, 0)
+    assert again.passbands_read == ["R"]
+    without = CleanPartition.load(tmp_path / "part", rows=False)
+    assert without.curves.equals(part.curves)
+    assert (len(without.time), len(without.mag), len(without.mag_err)) == (0, 0, 0)
 
 
 def test_every_flag_is_a_cut_with_a_meaning():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -129,6 +131,34 @@ def test_bytes_do_not_depend_on_jobs(tmp_path, survey_tables, monkeypatch):
     convert_tables(survey_tables(), tmp_path / "one", options)
     convert_tables(survey_tables(), tmp_path / "two", options.replace(jobs=2))
     assert checksums(tmp_path / "one") == checksums(tmp_path / "two")
+
+
+def test_next_conversion_in_the_same_place_writes_its_own_partitions(
+    tmp_path, table, keep_all
+):
+    out = tmp_path / "out"
+    for mag in (15.0, 16.0):
+        names = [f"star{i}" for i in range(20)]
+        convert_tables(
+            [table(object_id=names, mag=mag)],
+            out,
+            keep_all.replace(rows_per_partition=12),
+        )
+        assert {curve.mag.item() for curve in read_records(out)} == {mag}
+        shutil.rmtree(out)
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="no list of open files")
+def test_partitions_on_disk_are_not_held_open(tmp_path, survey_tables):
+    seen = []
+    convert_tables(
+        survey_tables(),
+        tmp_path / "out",
+        SMALL.replace(rows_per_partition=20),
+        progress=lambda *_: seen.append(sum(1 for _ in Path("/dev/fd").iterdir())),
+    )
+    # Thirty partitions, two of which are read at a time.
+    assert max(seen) <= seen[0] + 10
 
 
 def test_jobs_share_a_single_partition_through_the_disk(

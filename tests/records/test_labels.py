@@ -55,8 +55,8 @@ def test_labels_win_over_the_input_and_loose_ends_are_counted(
     convert_tables(
         [
             table(
-                object_id=["a", "b", "c", "d"],
-                class_name=["RRab", None, "CEP", None],
+                object_id=["a", "b", "c", "d", "a"],
+                class_name=["RRab", None, "CEP", None, "CEP"],
             )
         ],
         tmp_path / "out",
@@ -66,6 +66,7 @@ def test_labels_win_over_the_input_and_loose_ends_are_counted(
     assert manifest.label_map == {"CEP": 0, "EB": 1}
     assert manifest.labels.labels_without_object == 2
     assert manifest.labels.objects_without_label == 2
+    assert manifest.labels.conflicting_objects == 0
     assert manifest.splits["all"].classes == {"": 2, "CEP": 1, "EB": 1}
     found = {
         c.object_id: (c.class_name, c.label) for c in read_records(tmp_path / "out")

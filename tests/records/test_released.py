@@ -43,6 +43,12 @@ def sequence_example(
     ).SerializeToString()
 
 
+def without_a_label():
+    example = tf.train.SequenceExample.FromString(sequence_example(COLUMNS))
+    example.context.feature["label"].Clear()
+    return example.SerializeToString()
+
+
 def write(path, *examples):
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "wb") as stream:
@@ -101,10 +107,22 @@ def test_released_folders_are_read_in_the_order_of_numbers(tmp_path):
         (lambda: sequence_example([[1.0], [2.0], [-0.5]]), "must not be negative"),
         (lambda: sequence_example([[], [], []]), "at least one observation"),
         (lambda: sequence_example([[1.0, 2.0], [2.0], [0.5]]), "one length"),
+        (without_a_label, "empty feature"),
+        (lambda: b"\x0a\x02\x0a\x00\x12\x02\x08\x01", "released layout"),
         (lambda: b"\xff\xff", "released layout"),
         (lambda: b"", "released layout"),
     ],
-    ids=["two lists", "length", "negative", "empty", "ragged", "noise", "nothing"],
+    ids=[
+        "two lists",
+        "length",
+        "negative",
+        "empty",
+        "ragged",
+        "no value",
+        "number",
+        "noise",
+        "nothing",
+    ],
 )
 def test_released_records_that_are_damaged_name_file_and_record(
     tmp_path, example, message

@@ -1,7 +1,8 @@
-"""InterruptedByTestError conversions end with the same bytes, and strange folders are refused."""
+"""Interrupted conversions end with the same bytes, and strange folders are refused."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -92,6 +93,21 @@ def test_resume_does_not_read_again_what_is_on_the_disk(tmp_path, survey_tables)
     assert checksums(tmp_path / "out") == checksums(tmp_path / "whole")
 
 
+def test_resume_forgets_what_an_interrupted_reading_left(tmp_path, survey_tables):
+    options = OPTIONS.replace(rows_per_partition=20)
+    whole = convert_tables(survey_tables(), tmp_path / "whole", options)
+    out = tmp_path / "out"
+    with pytest.raises(InterruptedByTestError):
+        convert_tables(
+            survey_tables(num_tables=30), out, options, progress=interrupt("read", 25)
+        )
+    assert len({path.name for path in (out / ".work").rglob("*.rows.arrow")}) > 20
+    # Larger tables make fewer parts on the disk, which do not overwrite all earlier.
+    resumed = convert_tables(survey_tables(num_tables=1), out, options, resume=True)
+    assert (resumed.rows_read, resumed.cuts) == (whole.rows_read, whole.cuts)
+    assert resumed.shards == whole.shards
+
+
 def test_resume_ends_with_the_same_bytes_after_sigkill(tmp_path):
     source = tmp_path / "in.csv"
     lines = [
@@ -151,6 +167,32 @@ def test_resume_of_finished_records_mends_a_shard(tmp_path, survey_tables, damag
         name for name, identity in identities(out).items() if identity != before[name]
     }
     assert changed == {victim.name}
+
+
+def test_resume_of_finished_records_writes_the_lost_list_of_rejections(
+    tmp_path, survey_tables
+):
+    out = tmp_path / "out"
+    convert_tables(survey_tables(), out, OPTIONS)
+    expected, before = checksums(out), identities(out)
+    (out / "rejected.csv").unlink()
+    convert_tables(survey_tables(), out, OPTIONS, resume=True)
+    assert checksums(out) == expected
+    assert identities(out) == before
+
+
+def test_records_of_other_versions_are_kept_but_not_mended(tmp_path, survey_tables):
+    out = tmp_path / "out"
+    manifest = convert_tables(survey_tables(), out, OPTIONS)
+    versions = {**manifest.versions, "polars": "0.1"}
+    dataclasses.replace(manifest, versions=versions).save(out)
+    again = convert_tables(survey_tables(), out, OPTIONS, resume=True)
+    assert again.versions == versions
+    manifest.shard_paths()[0].unlink()
+    before = checksums(out)
+    with pytest.raises(ConfigError, match=r"versions that began it.*'polars': '0.1'"):
+        convert_tables(survey_tables(), out, OPTIONS, resume=True)
+    assert checksums(out) == before
 
 
 def test_resume_in_a_new_folder_just_converts(tmp_path, survey_tables):

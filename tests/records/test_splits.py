@@ -31,6 +31,12 @@ def test_quotas_follow_the_largest_remainder(num_objects, expected):
     assert quotas(num_objects, SPLIT) == expected
 
 
+@pytest.mark.parametrize("fraction", [0.333333, 0.3333335])
+def test_quotas_hold_every_object_whatever_the_rounding_of_fractions(fraction):
+    counts = quotas(4_000_001, {"a": fraction, "b": fraction, "c": fraction})
+    assert counts == [1_333_334, 1_333_334, 1_333_333]
+
+
 def test_splits_hold_exact_quotas_within_each_class():
     objects = make_objects({"RRab": 40, "EB": 10, "none": 30})
     objects = objects.with_columns(side=pl.Series(assign_splits(objects, SPLIT, 0)))

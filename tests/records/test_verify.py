@@ -149,6 +149,7 @@ def test_verify_finds_a_wrong_manifest_and_a_lost_list_of_rejections(records):
     [
         {"num_objects": 1},
         {"num_light_curves": 1},
+        {"num_observations": 1},
         {"classes": {"EB": 1}},
         {"passbands": {"R": 1}},
         {"lengths": {"5": 1}},
@@ -161,6 +162,22 @@ def test_verify_finds_wrong_counts_of_a_split(records, change):
     splits = {**manifest.splits, "test": wrong}
     dataclasses.replace(manifest, splits=splits).save(records)
     assert ("counts", "test") in failed(records)
+
+
+@pytest.mark.parametrize(
+    ("field", "check"),
+    [
+        ("bytes", "bytes"),
+        ("num_light_curves", "contents"),
+        ("num_observations", "contents"),
+    ],
+)
+def test_verify_finds_a_wrong_number_of_a_shard(records, field, check):
+    manifest = Manifest.load(records)
+    first, *rest = manifest.shards
+    wrong = dataclasses.replace(first, **{field: getattr(first, field) + 1})
+    dataclasses.replace(manifest, shards=[wrong, *rest]).save(records)
+    assert failed(records) == [(check, first.name)]
 
 
 # Reading ------------------------------------------------------------------------

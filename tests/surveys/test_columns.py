@@ -49,6 +49,11 @@ def test_optional_role_is_absent_unless_chosen():
         )
 
 
+def test_missing_column_says_how_to_name_it():
+    with pytest.raises(SurveyError, match=r"column for `mag`\..*--column mag=NAME"):
+        find_columns(PATH, ["mjd"], needed=["mag"])
+
+
 def test_has_columns_needs_every_role():
     assert has_columns(["MJD", "mag"], "time", "mag")
     assert not has_columns(["MJD", "mag"], "time", "mag_err")

@@ -115,6 +115,14 @@ def test_file_with_a_header_alone_is_refused(read, write):
         read("table", write("x.csv", HEADER))
 
 
+@pytest.mark.parametrize("last", ["b,2,3,4", "b,2,3,bad"], ids=["clean", "text"])
+@pytest.mark.parametrize("between", ["", "# clouds", "# a,b,c,d"])
+def test_blank_lines_and_comments_are_no_rows(read, write, between, last):
+    frame = read("table", write("x.csv", f"{HEADER}a,1,2,3\n{between}\n{last}\n"))
+    assert frame["object_id"].to_list() == ["a", "b"]
+    assert frame["line"].to_list() == [2, 4]
+
+
 def test_text_that_is_not_utf8_is_refused(read, write):
     path = write("x.csv", HEADER.encode() + b"a,1,2,3\n" * 20_000 + b"\xe9,1,2,3\n")
     with pytest.raises(SurveyError, match=r"x\.csv.*UTF-8"):

@@ -40,8 +40,13 @@ def test_detection_looks_into_gzip(write):
 
 @pytest.mark.parametrize(
     "content",
-    [b"\x89PNG\r\n\x1a\n\0\0\0", b"dear reader\nhow are you\n", b"# only a comment\n"],
-    ids=["binary", "prose", "comment"],
+    [
+        b"\x89PNG\r\n\x1a\n\0\0\0",
+        b"dear reader\nhow are you\n",
+        b"# only a comment\n",
+        b"dear,reader\rhow,are,you\r",
+    ],
+    ids=["binary", "prose", "comment", "old line ends"],
 )
 def test_unknown_format_lists_the_known_ones(write, content):
     with pytest.raises(SurveyError, match=r"not known.*x\.dat.*macho, atlas.*table"):
