@@ -136,6 +136,13 @@ def describe_preset(name_or_path: str | os.PathLike[str]) -> PresetInfo:
     """
     path = find_preset(name_or_path)
     metadata = read_json(path / METADATA_NAME)
+    num_parameters = metadata.get("num_parameters", 0)
+    if not isinstance(num_parameters, int):
+        raise PresetError(
+            "`num_parameters` must be a whole number. Received: "
+            f"num_parameters={num_parameters!r} in {path / METADATA_NAME}. "
+            "Save the preset again with `save_pretrained`."
+        )
     return PresetInfo(
         name=path.name,
         path=path,
@@ -143,7 +150,7 @@ def describe_preset(name_or_path: str | os.PathLike[str]) -> PresetInfo:
         description=str(metadata.get("description", "")),
         provenance=str(metadata.get("provenance", "")),
         license=str(metadata.get("license", "")),
-        num_parameters=int(metadata.get("num_parameters", 0)),
+        num_parameters=num_parameters,
         metadata=metadata,
     )
 
@@ -154,8 +161,26 @@ def list_presets() -> list[PresetInfo]:
     Returns
     -------
     presets : list of PresetInfo
+        A preset that cannot be read says so in its description.
     """
-    return [describe_preset(path) for path in _folders().values()]
+    return [_describe_or_say_why_not(path) for path in _folders().values()]
+
+
+def _describe_or_say_why_not(path: Path) -> PresetInfo:
+    """Describe a preset; one that is damaged must not hide the others."""
+    try:
+        return describe_preset(path)
+    except PresetError as error:
+        return PresetInfo(
+            name=path.name,
+            path=path,
+            survey="",
+            description=f"damaged: {error}",
+            provenance="",
+            license="",
+            num_parameters=0,
+            metadata={},
+        )
 
 
 def read_json(path: Path) -> dict[str, Any]:

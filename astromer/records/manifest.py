@@ -244,8 +244,10 @@ class Manifest:
         try:
             values = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
+            state = "" if path.exists() else ", which does not exist"
             raise RecordError(
-                f"A folder of records holds a {MANIFEST_NAME}. Received: path={path}. "
+                f"A folder of records holds a {MANIFEST_NAME}. "
+                f"Received: path={path}{state}. "
                 "An interrupted conversion is finished with resume; records of the "
                 "released code are read by `read_released_records`."
             ) from error

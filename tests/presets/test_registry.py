@@ -133,6 +133,21 @@ def test_damaged_metadata_raise(content, message, folders, write_preset):
         describe_preset("macho")
 
 
+def test_damaged_preset_does_not_hide_the_others(folders, write_preset):
+    write_preset(folders[0], "macho", survey="MACHO")
+    (write_preset(folders[1], "mine") / "metadata.json").write_text("{")
+    first, second = list_presets()
+    assert (first.name, first.survey) == ("macho", "MACHO")
+    assert second.name == "mine"
+    assert second.description.startswith("damaged: `metadata.json` is not JSON")
+
+
+def test_number_of_parameters_that_is_no_number_raises(folders, write_preset):
+    write_preset(folders[0], "odd", num_parameters="many")
+    with pytest.raises(PresetError, match="Received: num_parameters='many'"):
+        describe_preset("odd")
+
+
 def test_presets_are_listed_and_described_without_keras(folders, write_preset):
     write_preset(folders[1], "own", survey="mine")
     code = (

@@ -217,6 +217,11 @@ def test_read_records_names_the_missing_shard_and_the_damaged_record(records):
 # The manifest -------------------------------------------------------------------
 
 
+def test_folder_that_does_not_exist_is_said_not_to(tmp_path):
+    with pytest.raises(RecordError, match="nowhere, which does not exist"):
+        Manifest.load(tmp_path / "nowhere")
+
+
 def test_manifest_is_the_same_after_saving_and_loading(records, tmp_path):
     manifest = Manifest.load(records)
     assert Manifest.load(records / "manifest.json") == manifest
