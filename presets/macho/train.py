@@ -115,14 +115,10 @@ def grow(small: Reconstructor, num_layers: int, seed: int) -> Reconstructor:
     return large
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Train stage by stage; leave weights, a log and `training.json` behind."""
-    out = arguments.out
-    out.mkdir(parents=True, exist_ok=True)
-    log = out / "train.log"
-    keras.utils.set_random_seed(arguments.seed)
-    keras.config.set_dtype_policy(arguments.precision)
-
+def load_data(
+    arguments: argparse.Namespace,
+) -> tuple[list[LightCurve], int, dict[str, list[LightCurve]]]:
+    """Return light curves to train on, how many are real, and those kept aside."""
     held_out = set(json.loads(arguments.held_out.read_text()))
     curves, validation = [], {}
     for path in arguments.data:
@@ -137,8 +133,32 @@ def run(arguments: argparse.Namespace) -> None:
     simulated = simulate_survey(
         arguments.simulated + 500, seed=arguments.seed, survey="macho"
     )
-    curves += simulated[500:]
     validation["simulated_macho"] = simulated[:500]
+    return curves + simulated[500:], num_real, validation
+
+
+def score(
+    model: Reconstructor, validation: dict[str, list[LightCurve]]
+) -> dict[str, dict[str, float]]:
+    """Return the metrics on each set that was kept aside, with one set of masks."""
+    model.compile(loss=ReconstructionLoss(), metrics=reconstruction_metrics())
+    scores = {}
+    for name, curves in validation.items():
+        dataset = load_dataset(curves, batch_size=64, seed=1, training=False)
+        found = model.evaluate(dataset, verbose=0, return_dict=True)
+        scores[name] = {key: round(float(value), 4) for key, value in found.items()}
+    return scores
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Train stage by stage; leave weights, a log and `training.json` behind."""
+    out = arguments.out
+    out.mkdir(parents=True, exist_ok=True)
+    log = out / "train.log"
+    keras.utils.set_random_seed(arguments.seed)
+    keras.config.set_dtype_policy(arguments.precision)
+
+    curves, num_real, validation = load_data(arguments)
     message = f"{num_real} real and {len(curves) - num_real} simulated light curves\n"
     log.write_text(message)
 
@@ -169,18 +189,7 @@ def run(arguments: argparse.Namespace) -> None:
     keras.config.set_dtype_policy("float32")
     final = Reconstructor(model.config, seed=arguments.seed)
     final.set_weights(model.get_weights())
-    final.compile(loss=ReconstructionLoss(), metrics=reconstruction_metrics())
-    scores = {}
-    for name, some in validation.items():
-        dataset = load_dataset(some, batch_size=64, seed=1, training=False)
-        scores[name] = {
-            key: round(float(value), 4)
-            for key, value in final.evaluate(
-                dataset, verbose=0, return_dict=True
-            ).items()
-        }
-        with open(log, "a") as stream:
-            stream.write(f"{name}: {scores[name]}\n")
+    scores = score(final, validation)
     final.save_weights(out / "model.weights.h5")
     report = {
         "stages": stages,
@@ -254,9 +263,10 @@ Catalina curves for the scores below, and every labeled Catalina star.
 
 The paper's objective (half of each window probed; 30 % hidden, 10 % random, 10 %
 visible; root mean square error over the probed), {minutes:.0f} minutes of wall time on a
-machine that did other work as well: {steps}, {batch} windows a step, Adam (0.9, 0.98,
-1e-9) with warm-up and a cosine, {precision}. Keras {keras}, TensorFlow {tensorflow}.
-[train.py](train.py) is the script that ran.
+machine that did other work as well:
+{steps};
+{batch} windows a step, Adam (0.9, 0.98, 1e-9) with warm-up and a cosine, {precision}.
+Keras {keras}, TensorFlow {tensorflow}. [train.py](train.py) is the script.
 
 ## Scores
 
@@ -274,7 +284,9 @@ would score. Only hidden observations measure what a model has learned.
   start for finetuning, demos and tests, not as a reference for the method.
 - The sinusoidal encoding's shortest period is 6.28 d: stars that vary faster are barely
   described by phase. Magnitude scatter and slow trends carry most of the embedding.
-- Pooled R2 is led by large, slow variables such as Miras.
+- Pooled R2 is led by large, slow variables. On fixed windows of ASAS stars
+  (`benchmarks/hidden_points.md` in the repository) it is 0.83 for Miras and about 0 for
+  RR Lyrae, delta Scuti and eclipsing binaries.
 - Magnitudes in one passband at a time; windows of at most 200 observations.
 """
 
