@@ -260,5 +260,5 @@ def _draw_reconstructions(model: Astromer, out: Path, seed: int) -> Path:
 
 def _draw_map(embeddings: Embeddings, out: Path, seed: int) -> Path:
     names = embeddings.class_name.tolist()
-    ax = plot_embedding_map(embeddings.embedding, names, seed=seed)
+    ax = plot_embedding_map(embeddings.embedding, names, method="ranks", seed=seed)
     return save_figure(ax.figure, out / "embeddings.png")

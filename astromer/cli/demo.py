@@ -53,6 +53,8 @@ def demo(
         "",
         table,
         *(f"Figure: {escape(str(path))}" for path in result.figures),
+        "Each magnitude was predicted unseen. Slow variables are followed; faster ones "
+        "fall below the\npublished time encoding's shortest period, 6.28 d.",
         f"[bold]Macro F1 {result.macro_f1:.2f}[/bold] (guessing: about "
         f"{1 / len(result.scores):.2f}) in {terminal.duration(result.seconds)}",
     )

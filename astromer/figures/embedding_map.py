@@ -22,9 +22,9 @@ from astromer.figures.style import (
 
 __all__ = ["plot_embedding_map", "project"]
 
-Method = Literal["pca", "tsne"]
+Method = Literal["pca", "ranks", "tsne"]
 
-_METHODS = ("pca", "tsne")
+_METHODS = ("pca", "ranks", "tsne")
 _BATCHES = 12
 _UNKNOWN = "unknown"
 
@@ -38,8 +38,11 @@ def project(
     ----------
     embeddings : array-like, shape (n, d)
         Finite values, n and d at least 2; with d = 2 they are returned as they are.
-    method : {"pca", "tsne"}
-        Principal components, or t-SNE (needs scikit-learn).
+    method : {"pca", "ranks", "tsne"}
+        - pca: principal components.
+        - ranks: principal components of each channel's ranks, in which a few extreme
+          objects do not crowd the others together.
+        - tsne: t-SNE (needs scikit-learn).
     seed : int
         Seed of t-SNE; principal components do not depend on it.
 
@@ -70,13 +73,19 @@ def project(
         return values, ("Dimension 1", "Dimension 2")
     if method == "tsne":
         return _tsne(values, seed), ("t-SNE 1", "t-SNE 2")
+    if method == "ranks":
+        values = np.apply_along_axis(_ranks, 0, values)
     centered = values - values.mean(axis=0)
     left, scales, loadings = np.linalg.svd(centered, full_matrices=False)
     largest = np.abs(loadings[:2]).argmax(axis=1)
     signs = np.where(loadings[[0, 1], largest] < 0, -1.0, 1.0)
     total = float(np.sum(scales**2)) or 1.0
     first, second = 100.0 * scales[:2] ** 2 / total
-    names = (f"PC 1 ({first:.0f} % of variance)", f"PC 2 ({second:.0f} % of variance)")
+    of = " of ranks" if method == "ranks" else ""
+    names = (
+        f"PC 1{of} ({first:.0f} % of variance)",
+        f"PC 2{of} ({second:.0f} % of variance)",
+    )
     return left[:, :2] * scales[:2] * signs, names
 
 
@@ -98,7 +107,7 @@ def plot_embedding_map(
         One row per object; d = 2 is plotted as it is.
     class_names : sequence of str or None, length n
         Classes; None where unknown, drawn as small gray dots beneath the others.
-    method : {"pca", "tsne"}
+    method : {"pca", "ranks", "tsne"}
         See `project`.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure of one column's width by default.
@@ -193,6 +202,12 @@ def _add_legend(
         columnspacing=0.8,
         borderaxespad=0.3,
     )
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ranks from 0 to 1; equal values have equal ranks."""
+    known, places = np.unique(values, return_inverse=True)
+    return places / max(len(known) - 1, 1)
 
 
 def _tsne(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:

@@ -56,6 +56,25 @@ def test_pca_of_equal_rows_is_a_point():
     assert labels[0] == "PC 1 (0 % of variance)"
 
 
+def test_ranks_do_not_see_how_far_out_an_object_lies(rng):
+    embeddings = rng.normal(size=(40, 5))
+    points, labels = project(embeddings, method="ranks")
+    # Any rising function of a channel leaves its ranks alone.
+    stretched, _ = project(np.exp(3 * embeddings), method="ranks")
+    np.testing.assert_allclose(stretched, points)
+    order = embeddings.argsort(axis=0).argsort(axis=0) / 39
+    expected, _ = project(order)
+    np.testing.assert_allclose(points, expected)
+    assert labels[0].startswith("PC 1 of ranks (")
+
+
+def test_ranks_of_equal_values_are_equal():
+    embeddings = np.array([[1.0, 5.0, 2.0], [1.0, 5.0, 2.0], [3.0, 5.0, 9.0]])
+    points, _ = project(embeddings, method="ranks")
+    np.testing.assert_allclose(points[0], points[1], atol=1e-12)
+    assert not np.allclose(points[0], points[2])
+
+
 def test_two_dimensions_are_kept_as_they_are(rng):
     values = rng.normal(size=(5, 2))
     points, labels = project(values)
@@ -97,7 +116,7 @@ def test_project_refuses_what_has_no_plane(embeddings, message):
 
 
 def test_project_refuses_an_unknown_method(blobs):
-    with pytest.raises(ConfigError, match=r'Did you mean "tsne".*Known: pca, tsne'):
+    with pytest.raises(ConfigError, match=r'Did you mean "tsne".*Known: pca, ranks, tsne'):
         project(blobs[0], method="t-sne")
 
 
