@@ -422,7 +422,7 @@ def test_own_cadence_is_used():
     assert 10 < len(curve) <= 31
     cloudy = dataclasses.replace(cadence, clear_fraction=0.3)
     assert len(simulate_survey(1, survey=cloudy)[0]) < len(curve)
-    hopeless = dataclasses.replace(cadence, night_fraction=0.0, mag_range=(30.0, 31.0))
+    hopeless = dataclasses.replace(cadence, night_fraction=0.0, mag_range=(18.0, 18.5))
     assert len(simulate_survey(1, survey=hopeless)[0]) == 1
 
 

@@ -116,7 +116,9 @@ def test_project_refuses_what_has_no_plane(embeddings, message):
 
 
 def test_project_refuses_an_unknown_method(blobs):
-    with pytest.raises(ConfigError, match=r'Did you mean "tsne".*Known: pca, ranks, tsne'):
+    with pytest.raises(
+        ConfigError, match=r'Did you mean "tsne".*Known: pca, ranks, tsne'
+    ):
         project(blobs[0], method="t-sne")
 
 

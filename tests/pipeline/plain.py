@@ -51,16 +51,21 @@ def padded(values: np.ndarray, window_size: int) -> np.ndarray:
     return window
 
 
+# A power of two is exact in float32, and keeps magnitudes such as stars have.
+_MARKS_PER_MAG = 1024
+
+
 def marked_curves(lengths: Iterable[int], **attributes: Any) -> list[LightCurve]:
     """Make light curves of which every piece tells its curve and its place.
 
-    In curve k, times are squares of the place and magnitudes k times the place, so
-    that differences give place and curve whatever mean was subtracted.
+    In curve k, times are squares of the place and magnitudes grow by k marks from
+    place to place, so that differences give place and curve whatever mean was
+    subtracted.
     """
     return [
         LightCurve(
             50_000.0 + np.arange(length) ** 2.0,
-            15.0 + number * np.arange(length),
+            15.0 + number * np.arange(length) / _MARKS_PER_MAG,
             np.full(length, 0.1),
             object_id=f"star{number:03d}",
             label=number,
@@ -73,7 +78,7 @@ def marked_curves(lengths: Iterable[int], **attributes: Any) -> list[LightCurve]
 
 def read_marks(time: np.ndarray, mag: np.ndarray) -> tuple[list[int], list[int]]:
     """Return curve numbers and places of windows made from `marked_curves`."""
-    step = np.round(np.asarray(mag)[:, 1] - np.asarray(mag)[:, 0])
+    step = np.round(_MARKS_PER_MAG * (np.asarray(mag)[:, 1] - np.asarray(mag)[:, 0]))
     place = (np.asarray(time)[:, 1] - np.asarray(time)[:, 0] - 1) / 2
     return step.astype(int).tolist(), np.round(place).astype(int).tolist()
 
