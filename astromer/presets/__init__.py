@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from astromer.presets.official import OfficialWeights, find_official
 from astromer.presets.registry import (
     PresetInfo,
     describe_preset,
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
     from astromer.presets.storage import golden_difference, load_preset, save_preset
 
 __all__ = [
+    "OfficialWeights",
     "PresetInfo",
     "describe_preset",
     "fetch_preset",
+    "find_official",
     "find_preset",
     "golden_difference",
     "import_released",

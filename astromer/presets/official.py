@@ -6,7 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["CITATIONS", "OFFICIAL", "OfficialWeights", "identify"]
+from astromer.errors import PresetError, unknown_name
+
+__all__ = ["CITATIONS", "OFFICIAL", "OfficialWeights", "find_official", "identify"]
 
 CITATIONS: Final = {
     "astromer1": "Donoso-Oliva et al. (2023), A&A 670, A54, "
@@ -62,13 +64,34 @@ OFFICIAL: Final[Mapping[str, OfficialWeights]] = {
             algorithm="md5",
             checksum="42dfac36992119f5c4364c83729f3111",
             survey="MACHO",
-            license="as stated at zenodo.org/records/18207945",
+            license="on its Zenodo page",
             num_parameters=3_953_409,
             description="Astromer 2, the authors' weights",
         ),
     )
 }
 """By name."""
+
+
+def find_official(name: str) -> OfficialWeights:
+    """Return official weights by the name of their preset.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    weights : OfficialWeights
+
+    Raises
+    ------
+    PresetError
+        If there are none of that name.
+    """
+    if name not in OFFICIAL:
+        raise PresetError(unknown_name("official preset", name, OFFICIAL))
+    return OFFICIAL[name]
 
 
 def identify(digests: Mapping[str, str]) -> OfficialWeights | None:

@@ -123,7 +123,7 @@ def find_preset(name_or_path: str | os.PathLike[str]) -> Path:
             f"The authors' weights must be downloaded once. Received: preset={text!r}. "
             f'Call fetch_preset("{text}"), or run: astromer presets fetch {text}.'
         )
-    names = [*folders, *OFFICIAL]
+    names = {*folders, *OFFICIAL}
     raise PresetError(unknown_name("preset", text, names) + _how_to_fetch())
 
 

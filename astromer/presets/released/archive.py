@@ -72,7 +72,7 @@ class Release:
         start = len(f"{self.path}/")
         return {
             name[start:]: hashlib.sha256(content).hexdigest()
-            for name, content in self.files.items()
+            for name, content in sorted(self.files.items())
         }
 
 

@@ -83,15 +83,15 @@ def describe_release(
         JSON-ready, for `save_preset`.
     """
     family, title = translation.family, _TITLES[translation.family]
-    described = f"{title}, released weights from {release.path.name}"
+    described = f"{title}, imported from {release.path.name}"
     if official is not None:
         described = official.description
     if overrides:
-        described += ", with options of the importer's own"
+        described += ", with other options"
     metadata = {
         "description": described,
         "survey": official.survey if official else "not stated",
-        "provenance": "the authors" if official else "imported, released layout",
+        "provenance": "the authors" if official else "not stated",
         "license": official.license if official else "not stated by the authors",
         "citation": CITATIONS[family],
         "source": {
@@ -153,7 +153,7 @@ def write_card(name: str, metadata: Mapping[str, Any], config: EncoderConfig) ->
         )
     if overrides:
         lines += ["", "## Set at import", ""]
-        lines += ["The importer decided these; results are not the published ones:", ""]
+        lines += ["Whoever imported the weights decided these, not the release:", ""]
         lines += _table(["Option", "Value"], list(overrides.items()))
     if metadata["overruled_options"]:
         lines += ["", "## Options of the release that do not count", ""]

@@ -10,8 +10,8 @@ from typing import Final
 
 import pooch
 
-from astromer.errors import PresetError, unknown_name
-from astromer.presets.official import OFFICIAL, OfficialWeights
+from astromer.errors import PresetError
+from astromer.presets.official import OfficialWeights, find_official
 from astromer.presets.registry import preset_folders, user_folder
 from astromer.presets.released.importer import import_released
 from astromer.progress import Progress
@@ -61,12 +61,11 @@ def fetch_preset(
         published one - the message says how to give it by hand; or if it cannot be
         imported, see `import_released`.
     """
-    if name not in OFFICIAL:
-        raise PresetError(unknown_name("official preset", name, OFFICIAL))
+    weights = find_official(name)
     folders = preset_folders()
     if name in folders and not replace:
         return folders[name]
-    file = _download(OFFICIAL[name], url or OFFICIAL[name].url, progress)
+    file = _download(weights, url or weights.url, progress)
     return import_released(file, name=name, replace=replace)
 
 

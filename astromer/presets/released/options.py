@@ -319,9 +319,10 @@ class _Decisions:
             return
         steps = []
         if self._fields_to_set:
-            listed = ", ".join(dict.fromkeys(self._fields_to_set))
+            fields = list(dict.fromkeys(self._fields_to_set))
+            sets = " ".join(f"--set {field}=VALUE" for field in fields)
             steps.append(
-                f"Decide {listed} yourself, by `overrides` or --set FIELD=VALUE."
+                f"Decide {', '.join(fields)} yourself, by `overrides` or {sets}."
             )
         if self._options_to_ignore:
             listed = ", ".join(self._options_to_ignore)
