@@ -14,7 +14,9 @@ from astromer.errors import ConfigError
 from astromer.progress import show_progress
 
 if TYPE_CHECKING:
-    from astromer.presets import PresetInfo
+    from rich.table import Table
+
+    from astromer.presets import OfficialWeights, PresetInfo
 
 __all__ = ["app", "fetch", "import_", "list_", "show"]
 
@@ -48,22 +50,13 @@ def list_() -> None:
             preset.provenance,
             preset.description,
         )
-    for weights in unfetched:
-        table.add_row(
-            weights.name,
-            weights.survey,
-            terminal.count(weights.num_parameters),
-            weights.license,
-            "the authors",
-            f"not fetched: {weights.description}",
-            style="dim",
-        )
-    lines = [
-        f"{terminal.counted(len(found), 'preset')}. See: astromer presets show NAME"
+    lines: list[Any] = [
+        table,
+        f"{terminal.counted(len(found), 'preset')}. See: astromer presets show NAME",
     ]
     if unfetched:
-        lines.append(f"{len(unfetched)} to download: astromer presets fetch NAME")
-    terminal.output(table, *lines)
+        lines += ["", _unfetched_table(unfetched), "Add: astromer presets fetch NAME"]
+    terminal.output(*lines)
 
 
 @app.command("show")
@@ -154,6 +147,23 @@ def fetch(
         with show_progress() as progress:
             fetch_preset(name, url=url, replace=replace, progress=progress)
     _report(describe_preset(name))
+
+
+def _unfetched_table(unfetched: list[OfficialWeights]) -> Table:
+    table = terminal.make_table(
+        "The authors' weights, not fetched yet",
+        ["name", "survey", "parameters", "license", "description"],
+        numeric=["parameters"],
+    )
+    for weights in unfetched:
+        table.add_row(
+            weights.name,
+            weights.survey,
+            terminal.count(weights.num_parameters),
+            weights.license,
+            weights.description,
+        )
+    return table
 
 
 def _parse_setting(text: str) -> tuple[str, Any]:

@@ -111,12 +111,12 @@ def compute(tensors: dict[str, Array], inputs: dict[str, Array]) -> Array:
     x = np.where(channels % 2, np.cos(angle), np.sin(angle))
     x = x + dense("layer_with_weights-0/inp_transform", inputs["mag"][..., None])
     num_layers = sum(path.endswith("wq/bias") for path in tensors)
-    for index in range(num_layers):
-        block = f"layer_with_weights-0/enc_layers/{index}"
+    for number in range(num_layers):
+        block = f"layer_with_weights-0/enc_layers/{number}"
         query, key, value = (dense(f"{block}/mha/{n}", x) for n in ("wq", "wk", "wv"))
         heads = []
-        for head in range(HEADS):
-            part = slice(head * HEAD_DIM, (head + 1) * HEAD_DIM)
+        for first in range(0, HEADS * HEAD_DIM, HEAD_DIM):
+            part = slice(first, first + HEAD_DIM)
             logits = query[..., part] @ np.swapaxes(key[..., part], 1, 2)
             weights = np.exp(logits / np.sqrt(HEAD_DIM) + bias)
             weights /= weights.sum(axis=-1, keepdims=True)
