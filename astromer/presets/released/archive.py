@@ -29,8 +29,8 @@ MAX_MEMBERS: Final = 10_000
 MAX_BYTES: Final = 1 << 30
 """Most bytes of an archive, packed or not; the published models have 16 million."""
 MAX_RATIO: Final = 100
-"""Most that a member may unfold to, in multiples of its packed size; weights do not
-shrink by a tenth, and the authors' logs by no more than ten times."""
+"""Most that a member may unfold to, in multiples of its packed size; it is 1.1 for
+published weights and 12 for the authors' logs."""
 _SMALL: Final = 1 << 20
 """Members up to this size may unfold as they like."""
 

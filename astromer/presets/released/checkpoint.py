@@ -30,6 +30,9 @@ _MAGIC: Final = 0xDB4775248B80FB57.to_bytes(8, "little")
 _FOOTER_SIZE: Final = 48
 _TRAILER_SIZE: Final = 5
 """After each block: its compression, and a checksum of both."""
+_MAX_UNFOLDED: Final = 1 << 26
+"""Most bytes of all keys and messages; keys that share their beginnings may unfold to
+far more than the file. Published models have 20 thousand."""
 _UNCOMPRESSED: Final = 0
 _SNAPPY: Final = 1
 
@@ -130,12 +133,17 @@ def _iterate_table(data: bytes, name: str) -> Iterator[tuple[bytes, bytes]]:
         meta, index = _read_footer(data[end:])
         read = [meta, index]
         entries: list[tuple[bytes, bytes]] = []
+        unfolded = 0
         for _, value in _iterate_block(data, index, end, name):
             block, position = _read_handle(value, 0)
             if position != len(value):
                 raise ValueError("a block's place is followed by more")
             read.append(block)
-            entries.extend(_iterate_block(data, block, end, name))
+            for key, content in _iterate_block(data, block, end, name):
+                entries.append((key, content))
+                unfolded += len(key) + len(content)
+                if unfolded > _MAX_UNFOLDED:
+                    raise ValueError(f"more than {_MAX_UNFOLDED:,} bytes of keys")
         for _ in _iterate_block(data, meta, end, name):
             raise ValueError("a filter, which TensorFlow does not write")
         _check_blocks_fill(read, end)

@@ -54,6 +54,7 @@ def read_keras2_weights(data: bytes, name: str) -> dict[str, NDArray[np.generic]
     if not data.startswith(HDF5_MAGIC):
         _refuse(name, "which is not an HDF5 file")
     tensors: dict[str, NDArray[np.generic]] = {}
+    num_bytes = 0
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
             if "layer_names" not in file.attrs:
@@ -64,6 +65,9 @@ def read_keras2_weights(data: bytes, name: str) -> dict[str, NDArray[np.generic]
                     if weight in tensors:
                         raise ValueError(f"{weight} twice")
                     tensors[weight] = _read(_descend(group, weight), weight)
+                    num_bytes += tensors[weight].nbytes
+                    if num_bytes > len(data):
+                        raise ValueError(f"{weight} shares its bytes with others")
     except PresetError:
         raise  # a KeyError to whoever reads on
     except _DAMAGE as error:

@@ -155,7 +155,7 @@ def parse_options(content: bytes, name: str) -> dict[str, Any]:
     try:
         text = content.decode()
         options = tomllib.loads(text) if name.endswith(".toml") else json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PresetError(
             f"The options cannot be read. Received: path={name} ({error}). "
             "Download or copy the file again."
@@ -209,7 +209,7 @@ def translate_options(
         if field not in fields:
             raise ConfigError(unknown_name("option", field, fields))
     ignored = set(ignore)
-    for option in ignored - set(options):
+    for option in sorted(ignored - set(options)):
         raise ConfigError(unknown_name("ignored option", option, options))
     vocabulary = _VOCABULARIES[name.rpartition("/")[2]]
     decisions = _Decisions(vocabulary, sizes, overrides)

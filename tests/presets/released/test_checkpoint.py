@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from astromer.errors import PresetError
+from astromer.presets.released import checkpoint
 from astromer.presets.released.checkpoint import read_checkpoint
 from tests.presets.released.checkpoints import (
     block,
@@ -62,14 +63,14 @@ def test_index_of_many_blocks_is_read(tmp_path, rng):
 
 
 def test_objects_are_read_and_their_graph_is_left_out(tmp_path):
-    checkpoint = tf.train.Checkpoint(
+    objects = tf.train.Checkpoint(
         step=tf.Variable(3), layers=[tf.Variable([1.0, 2.0]), tf.Variable([[4.0]])]
     )
-    checkpoint.write(str(tmp_path / "w"))
+    objects.write(str(tmp_path / "w"))
     found = assert_same_as_tensorflow(tmp_path, "w", ["_CHECKPOINTABLE_OBJECT_GRAPH"])
     assert found["step/.ATTRIBUTES/VARIABLE_VALUE"] == 3
     # With a counter of its own.
-    checkpoint.save(str(tmp_path / "v"))
+    objects.save(str(tmp_path / "v"))
     assert_same_as_tensorflow(tmp_path, "v-1", ["_CHECKPOINTABLE_OBJECT_GRAPH"])
 
 
@@ -222,6 +223,14 @@ def test_table_with_bytes_that_no_block_holds_is_refused():
     index = files["w.index"]
     files["w.index"] = index[:-48] + block([]) + index[-48:]
     with pytest.raises(PresetError, match="blocks end at byte"):
+        read_checkpoint(files, "w")
+
+
+def test_keys_that_unfold_to_much_are_refused(monkeypatch):
+    files = by_hand({"x": entry(X, (2,)), "y" * 500: entry(b"", (0,))}, X)
+    assert len(read_checkpoint(files, "w")) == 2
+    monkeypatch.setattr(checkpoint, "_MAX_UNFOLDED", 500)
+    with pytest.raises(PresetError, match="more than 500 bytes of keys"):
         read_checkpoint(files, "w")
 
 

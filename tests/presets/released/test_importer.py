@@ -1,9 +1,13 @@
 """Released models to presets: the same numbers, or nothing at all."""
 
 import hashlib
+import importlib.util
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -36,6 +40,7 @@ from tests.presets.released.layout import (
     write_release,
 )
 
+ROOT = Path(__file__).resolve().parents[3]
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 
@@ -151,6 +156,39 @@ def test_global_precision_does_not_reach_the_weights(simple):
     finally:
         keras.config.set_dtype_policy("float32")
     assert golden_difference(path, load_preset(path, Reconstructor)) == 0.0
+
+
+JAX_SCRIPT = """
+import json, sys
+import numpy as np
+from astromer.models import Reconstructor
+from astromer.presets import import_released, load_preset
+
+model = load_preset(import_released(sys.argv[1]), Reconstructor)
+outputs = np.asarray(model(dict(np.load(sys.argv[2])))).tolist()
+assert "tensorflow" not in sys.modules
+print(json.dumps(outputs))
+"""
+
+
+@pytest.mark.slow
+def test_import_needs_no_tensorflow(release, tensors, tmp_path, rng):
+    if importlib.util.find_spec("jax") is None:
+        pytest.skip("needs jax, which is not installed")
+    inputs = windows(rng)
+    np.savez(tmp_path / "inputs.npz", **inputs)
+    done = subprocess.run(
+        [sys.executable, "-c", JAX_SCRIPT, release, tmp_path / "inputs.npz"],
+        cwd=ROOT,
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4_000:]
+    found, valid = np.array(json.loads(done.stdout)), inputs["valid"]
+    expected = compute(tensors, inputs)
+    np.testing.assert_allclose(found[valid], expected[valid], atol=2e-5)
 
 
 # --- What the preset says of itself

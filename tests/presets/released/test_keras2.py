@@ -120,6 +120,19 @@ def test_weights_that_are_elsewhere_are_refused(layers, make, reason):
         read_keras2_weights(content, "weights.h5")
 
 
+def test_weights_that_share_their_bytes_are_refused(layers):
+    def link(file):
+        names = [f"again{number}" for number in range(2_000)]
+        for name in names:
+            file[f"encoder/{name}"] = file[NAME]
+        file["encoder"].attrs["weight_names"] = [name.encode() for name in names]
+
+    layers["encoder"]["encoder/dense/kernel:0"] = np.zeros((100, 10_000), np.float32)
+    content = write(layers, link)
+    with pytest.raises(PresetError, match=r"again1 shares its bytes with others"):
+        read_keras2_weights(content, "weights.h5")
+
+
 def drop_names(file):
     del file["encoder"].attrs["weight_names"]
 

@@ -269,6 +269,7 @@ def test_ignored_option_must_be_there():
         ("config.toml", b"a = ", r"cannot be read\. Received: path=config\.toml"),
         ("conf.json", b"\xff", "cannot be read"),
         ("config.toml", b"\xff", "cannot be read"),
+        ("conf.json", b"[" * 100_000, "cannot be read"),
         ("conf.json", b"[1]", "Received: path=conf.json, a list"),
     ],
 )
