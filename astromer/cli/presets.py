@@ -137,16 +137,25 @@ def fetch(
     replace: Replace = False,
 ) -> None:
     """Download weights that the authors have published, and make a preset of them."""
-    from astromer.presets import describe_preset, find_official, list_unfetched
+    from astromer.presets import (
+        describe_preset,
+        downloads_folder,
+        find_official,
+        list_unfetched,
+    )
 
     # Before TensorFlow, whose import takes seconds.
-    if find_official(name) in list_unfetched() or replace:
+    weights = find_official(name)
+    if weights in list_unfetched() or replace:
         terminal.start_tensorflow()
         from astromer.presets import fetch_preset
 
         with show_progress() as progress:
             fetch_preset(name, url=url, replace=replace, progress=progress)
     _report(describe_preset(name))
+    file = downloads_folder() / weights.file_name
+    if file.is_file():
+        terminal.output(f"To import it with other options: {escape(str(file))}")
 
 
 def _unfetched_table(unfetched: list[OfficialWeights]) -> Table:

@@ -12,6 +12,7 @@ from astromer.presets.official import OfficialWeights, find_official
 from astromer.presets.registry import (
     PresetInfo,
     describe_preset,
+    downloads_folder,
     find_preset,
     list_presets,
     list_unfetched,
@@ -26,6 +27,7 @@ __all__ = [
     "OfficialWeights",
     "PresetInfo",
     "describe_preset",
+    "downloads_folder",
     "fetch_preset",
     "find_official",
     "find_preset",

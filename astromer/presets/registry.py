@@ -26,6 +26,7 @@ __all__ = [
     "WEIGHTS_NAME",
     "PresetInfo",
     "describe_preset",
+    "downloads_folder",
     "find_preset",
     "list_presets",
     "list_unfetched",
@@ -81,6 +82,11 @@ def user_folder() -> Path:
     """
     chosen = os.environ.get(PRESETS_VARIABLE)
     return Path(chosen) if chosen else Path(pooch.os_cache("astromer")) / "presets"
+
+
+def downloads_folder() -> Path:
+    """Return the folder of downloaded files, among the user's presets but none."""
+    return user_folder() / ".downloads"
 
 
 def find_preset(name_or_path: str | os.PathLike[str]) -> Path:

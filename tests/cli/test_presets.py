@@ -5,7 +5,12 @@ import json
 import pytest
 
 from astromer.cli import main
-from astromer.presets import describe_preset, find_preset, released
+from astromer.presets import (
+    describe_preset,
+    downloads_folder,
+    find_preset,
+    released,
+)
 from tests.presets.released.layout import (
     CONF_JSON,
     released_tensors,
@@ -164,13 +169,18 @@ def test_fetch_shows_the_preset_or_the_way_by_hand(preset, capsys, monkeypatch):
     def fetched(name, *, url, replace, progress):
         assert (url, replace) == ("http://mirror/x.zip", False)
         progress("download", 1, 2, "bytes")
+        downloads_folder().mkdir()
+        (downloads_folder() / "macho_a0.zip").touch()
         preset.rename(preset.parent / name)
         return preset.parent / name
 
     monkeypatch.setattr(released, "fetch_preset", fetched)
     command = ["presets", "fetch", "macho-astromer1-official"]
     assert main([*command, "--url", "http://mirror/x.zip"]) == 0
-    assert "3,953,410 parameters" in capsys.readouterr().out
+    shown = lines(capsys)
+    assert "3,953,410 parameters" in shown[0]
+    kept = downloads_folder() / "macho_a0.zip"
+    assert shown[-1] == f"To import it with other options: {kept}"
     # What is there is shown, not fetched again: `fetched` would fail.
     assert main(command) == 0
     assert lines(capsys)[0].startswith("macho-astromer1-official: trained on three")

@@ -12,14 +12,11 @@ import pooch
 
 from astromer.errors import PresetError
 from astromer.presets.official import OfficialWeights, find_official
-from astromer.presets.registry import preset_folders, user_folder
+from astromer.presets.registry import downloads_folder, preset_folders
 from astromer.presets.released.importer import import_released
 from astromer.progress import Progress
 
 __all__ = ["fetch_preset"]
-
-DOWNLOADS: Final = ".downloads"
-"""Folder of downloaded files, among the user's presets but none of them."""
 
 _TIMEOUT_S: Final = 30
 _CHUNK_BYTES: Final = 1 << 16
@@ -78,7 +75,7 @@ def _download(weights: OfficialWeights, url: str, progress: Progress | None) -> 
                 url,
                 known_hash=f"{weights.algorithm}:{weights.checksum}",
                 fname=weights.file_name,
-                path=user_folder() / DOWNLOADS,
+                path=downloads_folder(),
                 downloader=pooch.HTTPDownloader(
                     progressbar=bar, chunk_size=_CHUNK_BYTES, timeout=_TIMEOUT_S
                 ),

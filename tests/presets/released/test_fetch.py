@@ -14,6 +14,7 @@ from astromer import Astromer
 from astromer.errors import PresetError
 from astromer.presets import (
     describe_preset,
+    downloads_folder,
     fetch_preset,
     find_preset,
     golden_difference,
@@ -128,7 +129,7 @@ def test_fetch_again_imports_the_file_that_is_there(weights, server, folders):
 
 
 def test_file_that_was_damaged_since_is_downloaded_again(weights, server, folders):
-    kept = folders[1] / ".downloads" / "model.zip"
+    kept = downloads_folder() / "model.zip"
     kept.parent.mkdir()
     kept.write_bytes(b"half of it")
     fetch_preset(NAME)
@@ -209,7 +210,7 @@ def test_file_that_cannot_be_imported_is_named(
         fetch_preset(NAME)
     assert files_below(folders[1]) == ["model.zip"]
     # The kept file is enough to go on.
-    import_released(folders[1] / ".downloads" / "model.zip", ignore=["strange"])
+    import_released(downloads_folder() / "model.zip", ignore=["strange"])
     assert find_preset(NAME) == folders[1] / NAME
 
 
@@ -243,3 +244,12 @@ def test_published_file_becomes_the_official_preset(shared, server, folders):
     info = describe_preset(path)
     assert info.num_parameters == 661_505
     assert info.num_parameters == OFFICIAL[info.name].num_parameters
+
+
+@pytest.mark.network
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_official_weights_are_where_the_list_says(name):
+    assert describe_preset(fetch_preset(name)).num_parameters == (
+        OFFICIAL[name].num_parameters
+    )
