@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from astromer.model import Astromer
     from astromer.models import Encoder, EncoderConfig
     from astromer.pipeline import MaskingConfig, load_dataset
+    from astromer.presets import fetch_preset, import_released
     from astromer.presets.registry import describe_preset, list_presets
     from astromer.records import convert, read_records, sample_records
     from astromer.simulate import simulate_survey
@@ -33,6 +34,8 @@ __all__ = [
     "__version__",
     "convert",
     "describe_preset",
+    "fetch_preset",
+    "import_released",
     "light_curves_from_frame",
     "list_presets",
     "load_dataset",
@@ -52,6 +55,8 @@ _HOMES = {
     "Reconstructions": "astromer.inference",
     "convert": "astromer.records",
     "describe_preset": "astromer.presets.registry",
+    "fetch_preset": "astromer.presets.released",
+    "import_released": "astromer.presets.released",
     "light_curves_from_frame": "astromer.lightcurve",
     "list_presets": "astromer.presets.registry",
     "load_dataset": "astromer.pipeline",

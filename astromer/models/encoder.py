@@ -37,7 +37,9 @@ class Encoder(ConfiguredModel):
     Call arguments: a dictionary with ``time`` [d] and ``mag`` [mag] relative to their
     means, ``valid`` and ``hidden``, each of shape ``(batch, window_size)``. Returns the
     last block's output, shape ``(batch, window_size, hidden_dim)``. Padding never
-    changes the result at valid positions, and no output depends on a hidden magnitude.
+    changes the result at valid positions, and no output depends on a hidden magnitude -
+    unless the config repeats what the released code does (`hidden_magnitude`,
+    `attention_mask`).
 
     Parameters
     ----------

@@ -16,6 +16,7 @@ import pooch
 
 from astromer.bundled import bundled_folder
 from astromer.errors import PresetError, unknown_name
+from astromer.presets.official import OFFICIAL, OfficialWeights
 
 __all__ = [
     "CARD_NAME",
@@ -25,8 +26,12 @@ __all__ = [
     "WEIGHTS_NAME",
     "PresetInfo",
     "describe_preset",
+    "downloads_folder",
     "find_preset",
     "list_presets",
+    "list_unfetched",
+    "preset_folders",
+    "read_json",
     "user_folder",
 ]
 
@@ -79,6 +84,11 @@ def user_folder() -> Path:
     return Path(chosen) if chosen else Path(pooch.os_cache("astromer")) / "presets"
 
 
+def downloads_folder() -> Path:
+    """Return the folder of downloaded files, among the user's presets but none."""
+    return user_folder() / ".downloads"
+
+
 def find_preset(name_or_path: str | os.PathLike[str]) -> Path:
     """Return the folder of a preset.
 
@@ -109,12 +119,18 @@ def find_preset(name_or_path: str | os.PathLike[str]) -> Path:
             f"which {'has none' if path.is_dir() else 'is not a folder'}. "
             "Save one with `save_pretrained`."
         )
-    folders = _folders()
+    folders = preset_folders()
     if text in folders:
         return folders[text]
     if (path / CONFIG_NAME).is_file():
         return path
-    raise PresetError(unknown_name("preset", text, folders))
+    if text in OFFICIAL:
+        raise PresetError(
+            f"The authors' weights must be downloaded once. Received: preset={text!r}. "
+            f'Call fetch_preset("{text}"), or run: astromer presets fetch {text}.'
+        )
+    names = {*folders, *OFFICIAL}
+    raise PresetError(unknown_name("preset", text, names) + _how_to_fetch())
 
 
 def describe_preset(name_or_path: str | os.PathLike[str]) -> PresetInfo:
@@ -155,6 +171,11 @@ def describe_preset(name_or_path: str | os.PathLike[str]) -> PresetInfo:
     )
 
 
+def _how_to_fetch() -> str:
+    unfetched = ", ".join(weights.name for weights in list_unfetched())
+    return f" To download first: {unfetched}." if unfetched else ""
+
+
 def list_presets() -> list[PresetInfo]:
     """Return the presets that can be loaded by name: those that ship come first.
 
@@ -163,7 +184,19 @@ def list_presets() -> list[PresetInfo]:
     presets : list of PresetInfo
         A preset that cannot be read says so in its description.
     """
-    return [_describe_or_say_why_not(path) for path in _folders().values()]
+    return [_describe_or_say_why_not(path) for path in preset_folders().values()]
+
+
+def list_unfetched() -> list[OfficialWeights]:
+    """Return the authors' weights that `fetch_preset` could add to the presets.
+
+    Returns
+    -------
+    weights : list of OfficialWeights
+        Those that are not among the presets yet.
+    """
+    folders = preset_folders()
+    return [weights for name, weights in OFFICIAL.items() if name not in folders]
 
 
 def _describe_or_say_why_not(path: Path) -> PresetInfo:
@@ -205,7 +238,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _folders() -> dict[str, Path]:
+def preset_folders() -> dict[str, Path]:
+    """Return the folders of the presets that can be loaded by name.
+
+    Returns
+    -------
+    folders : dict of pathlib.Path
+        By name: those that ship come first, and win.
+    """
     found: dict[str, Path] = {}
     for root in (bundled_folder("presets"), user_folder()):
         if root.is_dir():
