@@ -84,7 +84,7 @@ def _download(weights: OfficialWeights, url: str, progress: Progress | None) -> 
     except (OSError, ValueError) as error:
         raise PresetError(
             f"`{weights.name}` could not be downloaded. Received: url={url} "
-            f"({error}). Download {weights.file_name} by hand, and then: "
+            f"({str(error).rstrip('.')}). Download {weights.url} by hand, and then: "
             f"astromer presets import {weights.file_name} --name {weights.name}."
         ) from error
     return Path(file)

@@ -167,7 +167,7 @@ def test_failed_download_is_one_error_with_the_way_by_hand(
     url = server.url(how)
     message = (
         rf"`{NAME}` could not be downloaded\. Received: url={re.escape(url)} "
-        rf".*({reason}).*Download model\.zip by hand, and then: "
+        rf".*({reason}).*Download {re.escape(weights.url)} by hand, and then: "
         rf"astromer presets import model\.zip --name {NAME}\."
     )
     with pytest.raises(PresetError, match=message):

@@ -172,13 +172,14 @@ print(json.dumps(outputs))
 
 
 @pytest.mark.slow
-def test_import_needs_no_tensorflow(release, tensors, tmp_path, rng):
+@pytest.mark.timeout(180)
+def test_import_needs_no_tensorflow(simple, tmp_path, rng):
     if importlib.util.find_spec("jax") is None:
         pytest.skip("needs jax, which is not installed")
     inputs = windows(rng)
     np.savez(tmp_path / "inputs.npz", **inputs)
     done = subprocess.run(
-        [sys.executable, "-c", JAX_SCRIPT, release, tmp_path / "inputs.npz"],
+        [sys.executable, "-c", JAX_SCRIPT, simple, tmp_path / "inputs.npz"],
         cwd=ROOT,
         env={**os.environ, "KERAS_BACKEND": "jax"},
         capture_output=True,
@@ -187,7 +188,7 @@ def test_import_needs_no_tensorflow(release, tensors, tmp_path, rng):
     )
     assert done.returncode == 0, done.stderr[-4_000:]
     found, valid = np.array(json.loads(done.stdout)), inputs["valid"]
-    expected = compute(tensors, inputs)
+    expected = compute(released_tensors(residuals=False), inputs)
     np.testing.assert_allclose(found[valid], expected[valid], atol=2e-5)
 
 
