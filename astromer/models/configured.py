@@ -35,3 +35,15 @@ class ConfiguredModel(keras.Model):
         if isinstance(options.get("dtype"), dict):
             options["dtype"] = keras.saving.deserialize_keras_object(options["dtype"])
         return cls(encoder_config, **options)
+
+    def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
+        """Train; see `keras.Model.fit`. Datasets keep their own order.
+
+        Returns
+        -------
+        history : keras.callbacks.History
+        """
+        if not isinstance(x, dict):
+            # Keras would warn that it does not shuffle what it cannot shuffle.
+            kwargs.setdefault("shuffle", False)
+        return super().fit(x, y, **kwargs)

@@ -130,18 +130,6 @@ class Reconstructor(ConfiguredModel):
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
-    def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
-        """Train; see `keras.Model.fit`. Datasets keep their own order.
-
-        Returns
-        -------
-        history : keras.callbacks.History
-        """
-        if not isinstance(x, dict):
-            # Keras would warn that it does not shuffle what it cannot shuffle.
-            kwargs.setdefault("shuffle", False)
-        return super().fit(x, y, **kwargs)
-
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """The loss tracker, if compiled, and the metrics given to `compile`."""
