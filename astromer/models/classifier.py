@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Final, Literal, Self
+from typing import Any, ClassVar, Final, Literal
 
 import keras
 import numpy as np
@@ -67,6 +67,12 @@ class ClassifierNetwork(ConfiguredModel):
     ConfigError
         If the two configs do not go together.
     """
+
+    kind = "classifier"
+    config_classes: ClassVar = {
+        "config": EncoderConfig,
+        "classifier_config": ClassifierConfig,
+    }
 
     def __init__(
         self,
@@ -218,20 +224,6 @@ class ClassifierNetwork(ConfiguredModel):
             )
         gamma = ops.convert_to_tensor(self.get_layer("pooling").gamma)
         return ops.convert_to_numpy(ops.softmax(gamma))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "classifier_config": self.classifier_config.to_dict(),
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
-        options = dict(config)
-        options["classifier_config"] = ClassifierConfig.from_dict(
-            options["classifier_config"]
-        )
-        return super().from_config(options, custom_objects)
 
     def _set_trainable(self) -> None:
         if self.encoder is None:

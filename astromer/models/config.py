@@ -291,7 +291,7 @@ class ClassifierConfig(_Options):
                     f"`{name}` must be a list. Received: {name}={value!r}."
                 )
             object.__setattr__(self, name, tuple(value))
-        names = self.class_names
+        names: tuple[object, ...] = self.class_names
         if not all(isinstance(name, str) and name for name in names):
             raise ConfigError(
                 f"Class names must be text. Received: class_names={list(names)}."
@@ -318,7 +318,7 @@ class ClassifierConfig(_Options):
         self._check_unfrozen_blocks()
 
     def _check_unfrozen_blocks(self) -> None:
-        blocks = self.unfrozen_blocks
+        blocks: object = self.unfrozen_blocks
         if blocks != "all" and (
             not isinstance(blocks, int) or isinstance(blocks, bool) or blocks < 0
         ):

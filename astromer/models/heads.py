@@ -90,7 +90,9 @@ class GammaMixture(_Pooling):
             weights = weights / len(sequences)
         return ops.matmul(means, weights[:, None])[..., 0]
 
-    def compute_output_shape(self, sequences_shape: Any, *_: Any, **__: Any) -> Any:
+    def compute_output_shape(  # type: ignore[override]
+        self, sequences_shape: Any, *_: Any, **__: Any
+    ) -> Any:
         return (sequences_shape[0][0], sequences_shape[0][-1])
 
     def get_config(self) -> dict[str, Any]:

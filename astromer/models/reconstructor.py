@@ -43,6 +43,8 @@ class Reconstructor(ConfiguredModel):
         As for `Encoder`; the reconstruction itself is always float32.
     """
 
+    kind = "reconstructor"
+
     def __init__(
         self,
         config: EncoderConfig | None = None,

@@ -248,27 +248,18 @@ def test_keras_file_keeps_what_is_frozen(tmp_path):
 
 
 @pytest.mark.parametrize("head", ["gamma", "raw_gru"])
-def test_weights_file_restores_logits_and_holds_no_more_than_the_model(
-    head, tmp_path, data
-):
-    import h5py
-
+def test_weights_file_holds_the_model_and_no_more(head, tmp_path, data):
     inputs, _ = data
-    model, other = build(head, seed=1), build(head, seed=2)
+    config = tiny_config(hidden_dim=128)
+    model, other = (build(head, seed=seed, config=config) for seed in (1, 2))
     path = tmp_path / "model.weights.h5"
     model.save_weights(path)
     other.load_weights(path)
     np.testing.assert_array_equal(model(inputs), other(inputs))
-    sizes = []
-    with h5py.File(path) as file:
-        file.visititems(
-            lambda name, item: (
-                sizes.append(item.size)
-                if isinstance(item, h5py.Dataset) and "seed" not in name
-                else None
-            )
-        )
-    assert sum(sizes) == model.count_params()
+    # No block, where the head has none; none twice, where it has.
+    num_bytes = 4 * model.count_params()
+    assert num_bytes > 200_000 if head == "gamma" else num_bytes < 2_000
+    assert num_bytes < path.stat().st_size < 1.2 * num_bytes + 60_000
 
 
 # --- What trains
