@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from astromer._version import __version__
 
 if TYPE_CHECKING:
-    from astromer.inference import Embeddings, Reconstructions
+    from astromer.inference import Classifications, Embeddings, Reconstructions
     from astromer.lightcurve import LightCurve, light_curves_from_frame
-    from astromer.model import Astromer
-    from astromer.models import Encoder, EncoderConfig
+    from astromer.model import Astromer, Classifier
+    from astromer.models import ClassifierConfig, Encoder, EncoderConfig
     from astromer.pipeline import MaskingConfig, load_dataset
     from astromer.presets import fetch_preset, import_released
     from astromer.presets.registry import describe_preset, list_presets
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Astromer",
+    "Classifications",
+    "Classifier",
+    "ClassifierConfig",
     "Embeddings",
     "Encoder",
     "EncoderConfig",
@@ -47,6 +50,9 @@ __all__ = [
 
 _HOMES = {
     "Astromer": "astromer.model",
+    "Classifications": "astromer.inference",
+    "Classifier": "astromer.model",
+    "ClassifierConfig": "astromer.models",
     "Embeddings": "astromer.inference",
     "Encoder": "astromer.models",
     "EncoderConfig": "astromer.models",

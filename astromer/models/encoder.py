@@ -103,7 +103,7 @@ class Encoder(ConfiguredModel):
         x = keras.layers.Add(name="input_embedding", dtype=policy)(
             [embed_mag(mag), encode_time(inputs[batch.TIME])]
         )
-        x = keras.layers.Dropout(
+        x = layers.Dropout(
             config.dropout, seed=seeds[1], name="input_dropout", dtype=policy
         )(x)
         bias = attention_bias(inputs[batch.VALID], inputs[batch.HIDDEN])

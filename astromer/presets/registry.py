@@ -23,6 +23,7 @@ __all__ = [
     "CONFIG_NAME",
     "METADATA_NAME",
     "PRESETS_VARIABLE",
+    "RUN_PRESET_NAME",
     "WEIGHTS_NAME",
     "PresetInfo",
     "describe_preset",
@@ -39,6 +40,9 @@ CONFIG_NAME: Final = "config.json"
 WEIGHTS_NAME: Final = "model.weights.h5"
 METADATA_NAME: Final = "metadata.json"
 CARD_NAME: Final = "README.md"
+
+RUN_PRESET_NAME: Final = "preset"
+"""Folder within a training run that holds its best model."""
 
 PRESETS_VARIABLE: Final = "ASTROMER_PRESETS"
 """Environment variable that names another folder for the user's presets."""
@@ -95,8 +99,9 @@ def find_preset(name_or_path: str | os.PathLike[str]) -> Path:
     Parameters
     ----------
     name_or_path : str or path
-        A name, such as ``"macho"``, or a folder that `save_pretrained` wrote. A string
-        with a separator, or one that starts with a dot, is taken as a path.
+        A name, such as ``"macho"``, or a folder that `save_pretrained` wrote, or the
+        folder of a training run, whose best model is taken. A string with a separator,
+        or one that starts with a dot, is taken as a path.
 
     Returns
     -------
@@ -111,19 +116,19 @@ def find_preset(name_or_path: str | os.PathLike[str]) -> Path:
     path = Path(text).expanduser()
     is_path = not isinstance(name_or_path, str) or len(path.parts) > 1
     is_path = is_path or text.startswith((".", "~"))
+    folders = {} if is_path else preset_folders()
+    if text in folders:
+        return folders[text]
+    # A run has a `config.json` of its own: its preset comes first.
+    for candidate in (path / RUN_PRESET_NAME, path):
+        if (candidate / CONFIG_NAME).is_file():
+            return candidate
     if is_path:
-        if (path / CONFIG_NAME).is_file():
-            return path
         raise PresetError(
             f"A preset is a folder with a `{CONFIG_NAME}`. Received: path={path}, "
             f"which {'has none' if path.is_dir() else 'is not a folder'}. "
             "Save one with `save_pretrained`."
         )
-    folders = preset_folders()
-    if text in folders:
-        return folders[text]
-    if (path / CONFIG_NAME).is_file():
-        return path
     if text in OFFICIAL:
         raise PresetError(
             f"The authors' weights must be downloaded once. Received: preset={text!r}. "

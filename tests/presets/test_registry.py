@@ -197,3 +197,17 @@ def test_presets_are_listed_and_described_without_keras(folders, write_preset):
 def test_presets_room_raises_for_unknown_name():
     with pytest.raises(ImportError, match="cannot import name 'load_presets'"):
         from astromer.presets import load_presets  # type: ignore[attr-defined] # noqa: F401
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_preset_of_a_run_is_found_in_its_folder(
+    as_text, folders, tmp_path, write_preset
+):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.json").write_text("{}")
+    expected = write_preset(run, "preset", survey="mine")
+    # By its own name, and by its path.
+    for given in ("run", str(run)) if as_text else (run,):
+        assert find_preset(given).resolve() == expected
+        assert describe_preset(given).survey == "mine"
