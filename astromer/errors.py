@@ -13,6 +13,7 @@ __all__ = [
     "LightCurveError",
     "PresetError",
     "RecordError",
+    "RunError",
     "SurveyError",
     "unknown_name",
 ]
@@ -44,6 +45,10 @@ class PresetError(AstromerError, LookupError):
     def __str__(self) -> str:
         # LookupError prints its argument's repr; a sentence reads better.
         return str(self.args[0]) if self.args else ""
+
+
+class RunError(AstromerError, RuntimeError):
+    """A training run that cannot start, go on or be read."""
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
