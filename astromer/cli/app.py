@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from astromer._version import __version__
-from astromer.cli import demo, embeddings, presets, records, terminal
+from astromer.cli import demo, embeddings, presets, records, terminal, training
 from astromer.errors import AstromerError
 
 __all__ = ["app", "main"]
@@ -30,8 +30,8 @@ class _Verbs(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            terminal.error("Interrupted.")
+        except KeyboardInterrupt as interrupt:
+            terminal.error(str(interrupt) or "Interrupted.")
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except BrokenPipeError:
             # `astromer inspect DIR | head` has read enough: nothing is wrong.
@@ -57,6 +57,8 @@ app = typer.Typer(
 app.command("convert")(records.convert)
 app.command("inspect")(records.inspect)
 app.command("verify")(records.verify)
+app.command("pretrain")(training.pretrain)
+app.command("finetune")(training.finetune)
 app.command("embed")(embeddings.embed)
 app.command("reconstruct")(embeddings.reconstruct)
 app.add_typer(presets.app, name="presets")
