@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from astromer.cli import terminal
+from astromer.cli.options import given_options, is_given
 from astromer.errors import ConfigError
 from astromer.progress import show_progress
 
@@ -191,15 +192,12 @@ def convert(
         "jobs": jobs,
         "rows_per_partition": rows_per_partition,
     }
-    # What the user did not say stays unsaid: the file, then the library decides.
-    given: dict[str, Any] = {
-        name: value for name, value in values.items() if _is_given(context, name)
-    }
+    given = given_options(context, values)
     if passband:
         given["passbands"] = tuple(passband)
     if column:
         given["columns"] = dict(map(_column, column))
-    if _is_given(context, "split"):
+    if is_given(context, "split"):
         given["split"] = parse_split(split)
     start = time.monotonic()
     with show_progress() as progress:
@@ -223,12 +221,6 @@ def convert(
         f"({terminal.rate(manifest.rows_read, seconds, 'rows')}"
         + ("; a dry run, nothing was written)" if dry_run else f") in {out}"),
     )
-
-
-def _is_given(context: typer.Context, name: str) -> bool:
-    """Whether the user gave an option, rather than leaving it at its default."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name != "DEFAULT"
 
 
 def _column(text: str) -> tuple[str, str]:

@@ -45,12 +45,12 @@ from astromer.pipeline.windows import (
 )
 from astromer.records.manifest import Manifest
 from astromer.records.schema import (
-    decode_example,
+    OBJECT_ID_KEY,
     encode_light_curve,
     iterate_frames,
 )
 
-__all__ = ["light_curves_of_batch", "load_dataset"]
+__all__ = ["load_dataset", "object_ids_of_batch"]
 
 Source = str | Path | LightCurve | Iterable[LightCurve] | Any
 
@@ -243,7 +243,7 @@ def load_dataset(
     return dataset.prefetch(tf.data.AUTOTUNE)
 
 
-def light_curves_of_batch(
+def object_ids_of_batch(
     source: Source,
     batch: int,
     *,
@@ -254,8 +254,8 @@ def light_curves_of_batch(
     shuffle_buffer: int = 20_000,
     cache: bool = False,
     drop_remainder: bool = False,
-) -> list[LightCurve]:
-    """Return the light curves whose windows are in a batch of an endless dataset.
+) -> list[str]:
+    """Name the objects whose windows are in a batch of an endless dataset.
 
     Batches carry no names; this finds out what was in one that went wrong.
 
@@ -268,8 +268,9 @@ def light_curves_of_batch(
 
     Returns
     -------
-    light_curves : list of LightCurve
-        Whole ones, in the order of the batch's windows.
+    object_ids : list of str
+        In the order of the batch's windows. The light curves are not looked at: they
+        may be what is wrong.
 
     Raises
     ------
@@ -292,7 +293,9 @@ def light_curves_of_batch(
         start_batch=batch,
     )
     serialized, _, _ = next(batches.as_numpy_iterator())
-    return [decode_example(record) for record in serialized]
+    feature = {OBJECT_ID_KEY: tf.io.FixedLenFeature([], tf.string)}
+    names = tf.io.parse_example(serialized, feature)[OBJECT_ID_KEY]
+    return [name.decode() for name in names.numpy()]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -185,13 +185,12 @@ class RunData:
         object_ids : list of str
             In the order of the batch's windows.
         """
-        from astromer.pipeline.dataset import light_curves_of_batch
+        from astromer.pipeline.dataset import object_ids_of_batch
 
         source, split = self.source(TRAIN)
-        curves = light_curves_of_batch(
+        return object_ids_of_batch(
             source, batch, split=split, task=self.task, **self.order_options()
         )
-        return [curve.object_id for curve in curves]
 
     def source(self, split: str) -> tuple[Any, str | None]:
         """Return the source of a split for `load_dataset`, and its option `split`."""

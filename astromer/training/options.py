@@ -45,6 +45,8 @@ MAY_CHANGE: Final = (
 """What a resumed run may have otherwise than the run before: nothing that alters a step
 beyond rounding."""
 
+_WARMUP_STEPS: Final = 100
+
 _RELEASED: Final[dict[str, Any]] = {
     "batch_size": 2_500,
     "learning_rate": 1e-5,
@@ -77,8 +79,9 @@ class TrainingOptions:
     """Largest learning rate."""
     schedule: Schedule = "cosine"
     """How the learning rate goes after the warm-up: it stays, or falls to zero."""
-    warmup_steps: int = 100
-    """Batches over which the learning rate rises."""
+    warmup_steps: int | None = None
+    """Batches over which the learning rate rises; None means 100, or half an epoch if
+    that is less."""
     decay_epochs: int | None = None
     """Epochs until the cosine is at zero; None means `epochs`. Give it where a run is
     to be resumed with more epochs later. Without effect if the rate is constant."""
@@ -121,7 +124,8 @@ class TrainingOptions:
         for name in ("steps_per_epoch", "decay_epochs", "patience", "checkpoint_steps"):
             if getattr(self, name) is not None:
                 self._check_count(name)
-        self._check_count("warmup_steps", least=0)
+        if self.warmup_steps is not None:
+            self._check_count("warmup_steps", least=0)
         _require(_is_integer(self.seed), "`seed` must be an integer", seed=self.seed)
         for name in ("learning_rate", "epsilon", "checkpoint_minutes"):
             self._check_number(name)
@@ -309,6 +313,36 @@ class TrainingOptions:
             name: list(value) if isinstance(value, tuple) else value
             for name, value in fields.items()
         }
+
+    def warmup(self, steps_per_epoch: int) -> int:
+        """Return over how many batches the learning rate rises.
+
+        Parameters
+        ----------
+        steps_per_epoch : int
+
+        Returns
+        -------
+        steps : int
+
+        Raises
+        ------
+        ConfigError
+            If nothing would be left for the cosine.
+        """
+        steps = self.warmup_steps
+        if steps is None:
+            # Not of all epochs: more of them must not move what has been.
+            steps = min(_WARMUP_STEPS, steps_per_epoch // 2)
+        whole = (self.decay_epochs or self.epochs) * steps_per_epoch
+        if self.schedule == "cosine":
+            _require(
+                steps < whole,
+                f"The warm-up must be shorter than the {whole:,} batches after which the "
+                "learning rate is zero",
+                warmup_steps=steps,
+            )
+        return steps
 
     def differences(self, other: Self) -> list[str]:
         """Name the fields that a resumed run must have equal and has not.

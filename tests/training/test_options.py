@@ -187,6 +187,26 @@ def test_cosine_may_be_longer_than_the_run_and_constant_rates_do_not_care():
     assert options.epochs == 9
 
 
+@pytest.mark.parametrize(
+    ("warmup_steps", "steps_per_epoch", "expected"),
+    [(None, 1_000, 100), (None, 30, 15), (None, 1, 0), (0, 1_000, 0), (250, 100, 250)],
+)
+def test_warmup_is_that_given_or_fits_into_an_epoch(
+    warmup_steps, steps_per_epoch, expected
+):
+    options = TrainingOptions(warmup_steps=warmup_steps)
+    assert options.warmup(steps_per_epoch) == expected
+
+
+def test_warmup_must_leave_something_for_the_cosine():
+    options = TrainingOptions(warmup_steps=30, epochs=3)
+    assert options.warmup(11) == 30
+    with pytest.raises(ConfigError, match=r"than the 30 batches.*warmup_steps=30"):
+        options.warmup(10)
+    assert options.replace(decay_epochs=4).warmup(10) == 30
+    assert options.replace(schedule="constant").warmup(10) == 30
+
+
 def test_differences_are_those_that_alter_a_step():
     before = FinetuneOptions()
     for field in dataclasses.fields(FinetuneOptions):
