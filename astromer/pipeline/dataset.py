@@ -10,15 +10,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from astromer import batch
-from astromer.errors import ConfigError, RecordError, unknown_name
-from astromer.lightcurve import LightCurve, light_curves_from_frame
+from astromer.errors import ConfigError, RecordError
+from astromer.pipeline.curves import Source, collect_light_curves, open_manifest
 from astromer.pipeline.masking import apply_masks, select_masks
 from astromer.pipeline.normalization import curve_means, subtract_means, window_means
 from astromer.pipeline.options import (
@@ -28,23 +28,24 @@ from astromer.pipeline.options import (
     Normalization,
     Task,
     Tiling,
+    check_labels,
+    check_masking_task,
+    check_names,
+    check_positive,
+    count_tiles,
 )
 from astromer.pipeline.weights import weigh_errors
 from astromer.pipeline.windows import (
     Curves,
     Windows,
-    count_tiles,
     cut_windows,
     parse_curves,
     sample_starts,
     tile_starts,
 )
-from astromer.records.manifest import Manifest
 from astromer.records.schema import encode_light_curve, iterate_frames
 
 __all__ = ["load_dataset"]
-
-Source = str | Path | LightCurve | Iterable[LightCurve] | Any
 
 _READ_CYCLE = 4
 
@@ -131,27 +132,19 @@ def load_dataset(
         not exist. A record damaged within is found as it is read: tf.data then raises
         `tf.errors.DataLossError`, and `astromer verify` names the record.
     """
-    _check_names(
+    check_names(
         task=(task, Task),
         tiling=(tiling, Tiling),
         normalization=(normalization, Normalization),
         error_weights=(error_weights, ErrorWeights),
     )
-    _check_positive(
+    check_positive(
         window_size=window_size, batch_size=batch_size, shuffle_buffer=shuffle_buffer
     )
-    if task != "pretrain" and (masking is not None or error_weights != "off"):
-        raise ConfigError(
-            '`masking` and `error_weights` belong to task="pretrain". '
-            f'Received: task="{task}".'
-        )
+    check_masking_task(task, masking, error_weights)
     records = _open(source, split)
-    if task == "classify" and records.num_labeled == 0:
-        raise ConfigError(
-            'task="classify" needs labels, and the source has none. Received: '
-            f"{records.num_curves} light curves without a label. Convert with "
-            "`--labels`, or give the light curves labels."
-        )
+    if task == "classify":
+        check_labels(records.num_labeled, records.num_curves)
     if training is None:
         # Tiles asked for by name are tiles, not draws.
         training = task != "embed" and split in (None, "train") and tiling == "exact"
@@ -342,26 +335,7 @@ class _Records:
 def _open(source: Source, split: str | None) -> _Records:
     if isinstance(source, (str, Path)):
         return _open_folder(Path(source), split)
-    if split is not None:
-        raise ConfigError(
-            f'`split` belongs to records on disk. Received: split="{split}" with '
-            "light curves in memory. Select the light curves instead."
-        )
-    if isinstance(source, LightCurve):
-        source = [source]
-    elif hasattr(source, "columns"):
-        source = light_curves_from_frame(source)
-    curves = list(source)
-    for position, curve in enumerate(curves):
-        if not isinstance(curve, LightCurve):
-            raise ConfigError(
-                "A source must hold light curves. Received: source["
-                f"{position}] of type {type(curve).__name__}. "
-                "Build them with `LightCurve.from_array`."
-            )
-    if not curves:
-        raise ConfigError("The source holds no light curves. Received: an empty list.")
-    curves = _with_labels(curves)
+    curves = collect_light_curves(source, split)
     return _Records(
         lengths=np.array([len(curve) for curve in curves]),
         num_labeled=sum(curve.label >= 0 for curve in curves),
@@ -369,26 +343,8 @@ def _open(source: Source, split: str | None) -> _Records:
     )
 
 
-def _with_labels(curves: list[LightCurve]) -> list[LightCurve]:
-    """Assign labels where there are class names alone, as the converter does."""
-    names = {curve.class_name for curve in curves if curve.class_name is not None}
-    if not names or any(curve.label >= 0 for curve in curves):
-        return curves
-    label_map = {name: number for number, name in enumerate(sorted(names))}
-    return [
-        dataclasses.replace(curve, label=label_map.get(curve.class_name or "", -1))
-        for curve in curves
-    ]
-
-
 def _open_folder(path: Path, split: str | None) -> _Records:
-    manifest = Manifest.load(path)
-    num_curves = manifest.num_light_curves(split)
-    if num_curves == 0:
-        raise RecordError(
-            "There are no light curves to read. "
-            f"Received: source={path}, split={split!r}."
-        )
+    manifest = open_manifest(path, split)
     chosen = manifest.splits if split is None else [split]
     splits = [manifest.splits[name] for name in chosen]
     paths = manifest.shard_paths(split)
@@ -396,7 +352,8 @@ def _open_folder(path: Path, split: str | None) -> _Records:
     lengths = [(int(n), count) for part in splits for n, count in part.lengths.items()]
     return _Records(
         lengths=np.repeat(*np.array(lengths).T),
-        num_labeled=num_curves - sum(part.classes.get("", 0) for part in splits),
+        num_labeled=manifest.num_light_curves(split)
+        - sum(part.classes.get("", 0) for part in splits),
         paths=tuple(str(path) for path in paths),
     )
 
@@ -410,18 +367,4 @@ def _check_sizes(paths: Iterable[Path], written: Mapping[str, int]) -> None:
                 "A shard is missing or cut. Received: "
                 f"path={path}, {size} of {written[path.name]} bytes. "
                 "Convert again, or restore the file."
-            )
-
-
-def _check_names(**options: tuple[str, Any]) -> None:
-    for option, (name, known) in options.items():
-        if name not in get_args(known):
-            raise ConfigError(unknown_name(option, name, get_args(known)))
-
-
-def _check_positive(**sizes: object) -> None:
-    for name, value in sizes.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ConfigError(
-                f"`{name}` must be a positive integer. Received: {name}={value!r}."
             )
