@@ -3,6 +3,10 @@
 Stage by stage: read (and cache) -> shuffle -> batch -> cut windows -> normalize -> mask
 -> prefetch. The cache holds light curves, since one behind anything random would
 freeze the draw; everything after batching works on whole batches.
+
+What is random in training follows from the seed, a number drawn for the pass, and the
+batch's number in it; nothing is carried from batch to batch. An endless dataset numbers
+its passes from 0, so that it can start anywhere.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from numpy.typing import NDArray
 
 from astromer import batch
 from astromer.errors import ConfigError, RecordError
+from astromer.lightcurve import LightCurve
 from astromer.pipeline.curves import Source, collect_light_curves, open_manifest
 from astromer.pipeline.masking import apply_masks, select_masks
 from astromer.pipeline.normalization import curve_means, subtract_means, window_means
@@ -43,11 +48,17 @@ from astromer.pipeline.windows import (
     sample_starts,
     tile_starts,
 )
-from astromer.records.schema import encode_light_curve, iterate_frames
+from astromer.records.schema import (
+    decode_example,
+    encode_light_curve,
+    iterate_frames,
+)
 
-__all__ = ["load_dataset"]
+__all__ = ["light_curves_of_batch", "load_dataset"]
 
 _READ_CYCLE = 4
+_LABEL_CHUNK = 256
+_ORDER, _FILES = -1, -2
 
 
 def load_dataset(
@@ -66,6 +77,8 @@ def load_dataset(
     shuffle_buffer: int = 20_000,
     cache: bool = False,
     drop_remainder: bool = False,
+    repeat: bool = False,
+    start_batch: int = 0,
 ) -> tf.data.Dataset:
     """Build the `tf.data` graph that feeds a model.
 
@@ -115,7 +128,14 @@ def load_dataset(
     cache : bool
         Read all light curves - not windows - into memory first. Faster where they fit.
     drop_remainder : bool
-        Leave out the last batch if it is not full, for a static batch size.
+        Leave out the last batch of a pass if it is not full, for a static batch size.
+    repeat : bool
+        Go on for ever, one pass after the other, each as fresh as an epoch. A batch
+        then follows from `seed` and its number alone, whatever TensorFlow's global
+        seed. Training only.
+    start_batch : int
+        Number of the first batch of an endless dataset. Light curves before it in its
+        pass are read, where they lie on disk, but no window is cut from them.
 
     Returns
     -------
@@ -157,6 +177,12 @@ def load_dataset(
         raise ConfigError(
             'task="embed" keeps the source\'s order. Received: training=True.'
         )
+    if repeat and not training:
+        raise ConfigError(
+            "An endless dataset is one to train on; others would repeat the same "
+            "batches. Received: repeat=True with training=False. Leave it out."
+        )
+    _check_start(start_batch, repeat)
 
     stages = _Stages(
         task=task,
@@ -166,45 +192,105 @@ def load_dataset(
         masking=masking or MaskingConfig(),
         error_weights=error_weights,
         sample=training,
-        keep_unlabeled=task != "classify" or records.num_labeled == records.num_curves,
+        # In training they are left out before they are drawn.
+        keep_unlabeled=training
+        or task != "classify"
+        or records.num_labeled == records.num_curves,
     )
     if cache:
         records = records.in_memory()
-    dataset = (
-        records.shuffled_batches(batch_size, seed, shuffle_buffer)
-        if training
-        else records.batches(batch_size)
-    )
-    draws = (
-        tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
-        if training
-        else tf.data.Dataset.counter()
-    )
-    dataset = tf.data.Dataset.zip(dataset, tf.data.Dataset.counter(), draws)
+    if training:
+        if task == "classify":
+            records = records.labeled()
+        batches = records.shuffled_batches(
+            batch_size,
+            seed=seed,
+            buffer=shuffle_buffer,
+            drop_remainder=drop_remainder,
+            start_batch=start_batch if repeat else None,
+        )
+    else:
+        # Without draws, batches are numbered through.
+        counter = tf.data.Dataset.counter()
+        batches = tf.data.Dataset.zip(records.batches(batch_size), counter, counter)
 
-    def to_windows(serialized: tf.Tensor, number: tf.Tensor, draw: tf.Tensor) -> Any:
+    def to_windows(serialized: tf.Tensor, draw: tf.Tensor, number: tf.Tensor) -> Any:
         curves = parse_curves(serialized, number * batch_size)
-        return stages(curves, tf.stack([tf.constant(seed, tf.int64), draw]))
+        draws = tf.stack([tf.constant(seed, tf.int64), draw])
+        return stages(curves, tf.random.fold_in(draws, number) if training else draws)
 
-    dataset = dataset.map(
+    dataset = batches.map(
         to_windows, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
     )
-    if not (training and stages.keep_unlabeled) or drop_remainder:
-        # A batch of light curves has become a batch of another number of windows.
+    if not training or drop_remainder:
+        # A batch of light curves has become a batch of another number of windows. Where
+        # all are full, this only makes their size static.
         dataset = dataset.rebatch(batch_size, drop_remainder=drop_remainder)
     # Keras warns of data that run out where it does not know how many there are.
-    num_windows = (
-        records.num_labeled
-        if training and task == "classify"
-        else records.num_curves
-        if training
-        else int(count_tiles(records.lengths, window_size, tiling).sum())
-    )
-    if training or stages.keep_unlabeled:
-        batches = num_windows / batch_size
-        number = int(batches) if drop_remainder else int(np.ceil(batches))
+    if repeat:
+        infinite = tf.data.experimental.INFINITE_CARDINALITY
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(infinite))
+    elif stages.keep_unlabeled:
+        num_windows = (
+            records.num_curves
+            if training
+            else int(count_tiles(records.lengths, window_size, tiling).sum())
+        )
+        number = _count_batches(num_windows, batch_size, drop_remainder=drop_remainder)
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(number))
     return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def light_curves_of_batch(
+    source: Source,
+    batch: int,
+    *,
+    split: str | None = None,
+    task: Task = "pretrain",
+    batch_size: int = 64,
+    seed: int = 0,
+    shuffle_buffer: int = 20_000,
+    cache: bool = False,
+    drop_remainder: bool = False,
+) -> list[LightCurve]:
+    """Return the light curves whose windows are in a batch of an endless dataset.
+
+    Batches carry no names; this finds out what was in one that went wrong.
+
+    Parameters
+    ----------
+    source : path, light curves or frame
+        See `load_dataset`, also for the other options, which must be the same.
+    batch : int
+        Number of the batch, from 0.
+
+    Returns
+    -------
+    light_curves : list of LightCurve
+        Whole ones, in the order of the batch's windows.
+
+    Raises
+    ------
+    ConfigError, RecordError
+        As `load_dataset` does.
+    """
+    check_positive(batch_size=batch_size, shuffle_buffer=shuffle_buffer)
+    _check_start(batch, repeat=True)
+    records = _open(source, split)
+    if cache:
+        records = records.in_memory()
+    if task == "classify":
+        check_labels(records.num_labeled, records.num_curves)
+        records = records.labeled()
+    batches = records.shuffled_batches(
+        batch_size,
+        seed=seed,
+        buffer=shuffle_buffer,
+        drop_remainder=drop_remainder,
+        start_batch=batch,
+    )
+    serialized, _, _ = next(batches.as_numpy_iterator())
+    return [decode_example(record) for record in serialized]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -275,11 +361,12 @@ class _Records:
     num_labeled: int
     paths: tuple[str, ...] = ()
     serialized: Any = None
+    only_labeled: bool = False
 
     @property
     def num_curves(self) -> int:
         """Light curves in all."""
-        return len(self.lengths)
+        return self.num_labeled if self.only_labeled else len(self.lengths)
 
     def in_memory(self) -> _Records:
         """Read all shards now, so that every epoch starts from memory."""
@@ -290,6 +377,13 @@ class _Records:
         serialized = np.array(records, dtype=object)
         return dataclasses.replace(self, serialized=tf.constant(serialized))
 
+    def labeled(self) -> _Records:
+        """Leave out light curves without a label, before anything is drawn."""
+        if self.num_labeled == self.num_curves:
+            return self
+        kept = self.serialized if self.serialized is None else _labeled(self.serialized)
+        return dataclasses.replace(self, serialized=kept, only_labeled=True)
+
     def batches(self, batch_size: int) -> tf.data.Dataset:
         """Return batches of serialized light curves in source order."""
         if self.serialized is None:
@@ -298,38 +392,109 @@ class _Records:
         return starts.map(lambda start: self.serialized[start : start + batch_size])
 
     def shuffled_batches(
-        self, batch_size: int, seed: int, buffer: int
+        self,
+        batch_size: int,
+        *,
+        seed: int,
+        buffer: int,
+        drop_remainder: bool,
+        start_batch: int | None,
     ) -> tf.data.Dataset:
-        """Return batches in an order that is new in every epoch."""
-        if self.serialized is None:
-            paths = tf.data.Dataset.from_tensor_slices(list(self.paths))
-            paths = paths.shuffle(
-                len(self.paths), seed=seed, reshuffle_each_iteration=True
-            )
-            # In parallel it would be slower: handing a record over costs more than
-            # reading it.
-            curves = paths.interleave(
-                tf.data.TFRecordDataset, cycle_length=_READ_CYCLE, block_length=16
-            )
-            curves = curves.shuffle(
-                min(buffer, self.num_curves), seed=seed, reshuffle_each_iteration=True
-            )
-            return curves.batch(batch_size)
+        """Return batches in an order that is new in every pass.
 
-        def epoch(draw: tf.Tensor) -> tf.data.Dataset:
-            order = tf.random.experimental.stateless_shuffle(
-                tf.range(self.num_curves), tf.stack([tf.constant(seed, tf.int64), draw])
+        One pass with a number drawn at random, or, from a start batch on, pass after
+        pass. Each batch comes with its pass's number and its own number in the pass.
+        """
+
+        def one_pass(draw: tf.Tensor, first: tf.Tensor) -> tf.data.Dataset:
+            draws = tf.stack([tf.constant(seed, tf.int64), draw])
+            batches = (
+                self._shuffled_on_disk(batch_size, draws, buffer, first)
+                if self.serialized is None
+                else self._shuffled_in_memory(batch_size, draws, first)
             )
-            starts = tf.data.Dataset.range(0, self.num_curves, batch_size)
-            return starts.map(
-                lambda start: tf.gather(
-                    self.serialized, order[start : start + batch_size]
-                )
+            if drop_remainder:
+                batches = batches.take(tf.cast(per_pass, tf.int64) - first)
+            numbers = tf.data.Dataset.range(first, tf.int64.max)
+            return tf.data.Dataset.zip(batches, numbers).map(
+                lambda serialized, number: (serialized, draw, number)
             )
 
-        # A second stream of random numbers, so that order and windows are independent.
-        epochs = tf.data.Dataset.random(seed=seed + 1, rerandomize_each_iteration=True)
-        return epochs.take(1).flat_map(epoch)
+        per_pass = _count_batches(
+            self.num_curves, batch_size, drop_remainder=drop_remainder
+        )
+        zero = tf.constant(0, tf.int64)
+        if start_batch is None:
+            # A second stream of random numbers beside the user's own of that seed.
+            draws = tf.data.Dataset.random(
+                seed=seed + 1, rerandomize_each_iteration=True
+            )
+            return draws.take(1).flat_map(lambda draw: one_pass(draw, zero))
+        if per_pass == 0:
+            raise ConfigError(
+                "An endless dataset of full batches needs light curves for one. "
+                f"Received: batch_size={batch_size}, {self.num_curves} light curves. "
+                "Lower `batch_size`."
+            )
+        first_pass, skipped = divmod(start_batch, per_pass)
+        passes = tf.data.Dataset.range(first_pass, tf.int64.max)
+        return passes.flat_map(
+            lambda number: one_pass(
+                number,
+                tf.where(number == first_pass, tf.constant(skipped, tf.int64), 0),
+            )
+        )
+
+    def _shuffled_in_memory(
+        self, batch_size: int, draws: tf.Tensor, first: tf.Tensor
+    ) -> tf.data.Dataset:
+        order = tf.random.experimental.stateless_shuffle(
+            tf.range(self.num_curves), tf.random.fold_in(draws, _int64(_ORDER))
+        )
+        starts = tf.data.Dataset.range(
+            first * batch_size, _int64(self.num_curves), _int64(batch_size)
+        )
+        return starts.map(
+            lambda start: tf.gather(self.serialized, order[start : start + batch_size])
+        )
+
+    def _shuffled_on_disk(
+        self, batch_size: int, draws: tf.Tensor, buffer: int, first: tf.Tensor
+    ) -> tf.data.Dataset:
+        # In a dataset's function this holds there alone: the order must not follow
+        # TensorFlow's global seed, which another process may not set.
+        tf.random.set_seed(1)
+        files = tf.random.experimental.stateless_shuffle(
+            tf.constant(self.paths), tf.random.fold_in(draws, _int64(_FILES))
+        )
+        # In parallel it would be slower: handing a record over costs more than
+        # reading it.
+        curves = tf.data.Dataset.from_tensor_slices(files).interleave(
+            tf.data.TFRecordDataset, cycle_length=_READ_CYCLE, block_length=16
+        )
+        if self.only_labeled:
+            curves = curves.batch(_LABEL_CHUNK).map(_labeled).unbatch()
+        curves = curves.shuffle(
+            min(buffer, self.num_curves),
+            seed=tf.random.fold_in(draws, _int64(_ORDER))[0],
+            reshuffle_each_iteration=False,
+        )
+        return curves.skip(first * batch_size).batch(batch_size)
+
+
+def _labeled(serialized: tf.Tensor) -> tf.Tensor:
+    """Keep the light curves that have a label."""
+    label = parse_curves(serialized, _int64(0)).label
+    return tf.boolean_mask(serialized, label >= 0)
+
+
+def _int64(value: int) -> tf.Tensor:
+    return tf.constant(value, tf.int64)
+
+
+def _count_batches(num_windows: int, batch_size: int, *, drop_remainder: bool) -> int:
+    full, rest = divmod(num_windows, batch_size)
+    return full if drop_remainder else full + (rest > 0)
 
 
 def _open(source: Source, split: str | None) -> _Records:
@@ -368,3 +533,11 @@ def _check_sizes(paths: Iterable[Path], written: Mapping[str, int]) -> None:
                 f"path={path}, {size} of {written[path.name]} bytes. "
                 "Convert again, or restore the file."
             )
+
+
+def _check_start(start_batch: int, repeat: bool) -> None:
+    if isinstance(start_batch, bool) or start_batch < 0 or (start_batch and not repeat):
+        raise ConfigError(
+            "`start_batch` counts the batches of an endless dataset from 0. "
+            f"Received: start_batch={start_batch}, repeat={repeat}."
+        )
