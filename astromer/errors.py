@@ -14,6 +14,7 @@ __all__ = [
     "PresetError",
     "RecordError",
     "SurveyError",
+    "WorkerError",
     "unknown_name",
 ]
 
@@ -44,6 +45,10 @@ class PresetError(AstromerError, LookupError):
     def __str__(self) -> str:
         # LookupError prints its argument's repr; a sentence reads better.
         return str(self.args[0]) if self.args else ""
+
+
+class WorkerError(AstromerError, ConnectionError):
+    """A process of a training on several hosts that did not come, or was lost."""
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:

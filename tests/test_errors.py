@@ -15,6 +15,7 @@ from astromer import errors
         ("PresetError", LookupError),
         ("RecordError", ValueError),
         ("SurveyError", ValueError),
+        ("WorkerError", ConnectionError),
     ],
 )
 def test_error_is_caught_as_ours_and_as_pythons(name, builtin):
