@@ -36,6 +36,7 @@ from astromer.pipeline.options import (
     check_labels,
     check_masking_task,
     check_names,
+    check_not_negative,
     check_positive,
     count_tiles,
 )
@@ -79,6 +80,7 @@ def load_dataset(
     drop_remainder: bool = False,
     repeat: bool = False,
     start_batch: int = 0,
+    shard: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Build the `tf.data` graph that feeds a model.
 
@@ -136,6 +138,10 @@ def load_dataset(
     start_batch : int
         Number of the first batch of an endless dataset. Light curves before it in its
         pass are read, where they lie on disk, but no window is cut from them.
+    shard : (index, number)
+        Which of how many workers this is, each of which reads its own part: every
+        `number`-th file of the records from `index` on, or every such light curve of
+        those in memory, with its own draws. Task ``"pretrain"`` in training only.
 
     Returns
     -------
@@ -162,7 +168,8 @@ def load_dataset(
         window_size=window_size, batch_size=batch_size, shuffle_buffer=shuffle_buffer
     )
     check_masking_task(task, masking, error_weights)
-    records = _open(source, split)
+    _check_shard(shard)
+    records = _open(source, split, shard)
     if task == "classify":
         check_labels(records.num_labeled, records.num_curves)
     if training is None:
@@ -183,6 +190,13 @@ def load_dataset(
             "batches. Received: repeat=True with training=False. Leave it out."
         )
     _check_start(start_batch, repeat)
+    if shard[1] > 1 and not (training and task == "pretrain"):
+        raise ConfigError(
+            "Workers read their own parts to pretrain; everything else needs the whole. "
+            f'Received: shard={shard} with task="{task}", training={training}. '
+            "`astromer.training.worker_loop.take_part` shares whole batches."
+        )
+    seed = _seed_of(seed, shard)
 
     stages = _Stages(
         task=task,
@@ -252,6 +266,7 @@ def light_curves_of_batch(
     shuffle_buffer: int = 20_000,
     cache: bool = False,
     drop_remainder: bool = False,
+    shard: tuple[int, int] = (0, 1),
 ) -> list[LightCurve]:
     """Return the light curves whose windows are in a batch of an endless dataset.
 
@@ -276,7 +291,8 @@ def light_curves_of_batch(
     """
     check_positive(batch_size=batch_size, shuffle_buffer=shuffle_buffer)
     _check_start(batch, repeat=True)
-    records = _open(source, split)
+    _check_shard(shard)
+    records = _open(source, split, shard)
     if cache:
         records = records.in_memory()
     if task == "classify":
@@ -284,7 +300,7 @@ def light_curves_of_batch(
         records = records.labeled()
     batches = records.shuffled_batches(
         batch_size,
-        seed=seed,
+        seed=_seed_of(seed, shard),
         buffer=shuffle_buffer,
         drop_remainder=drop_remainder,
         start_batch=batch,
@@ -357,8 +373,9 @@ class _Stages:
 class _Records:
     """Where serialized light curves come from: shards, or a list in memory."""
 
-    lengths: NDArray[np.int64]
+    lengths: NDArray[np.int64] | None
     num_labeled: int
+    num_read: int
     paths: tuple[str, ...] = ()
     serialized: Any = None
     only_labeled: bool = False
@@ -366,7 +383,7 @@ class _Records:
     @property
     def num_curves(self) -> int:
         """Light curves in all."""
-        return self.num_labeled if self.only_labeled else len(self.lengths)
+        return self.num_labeled if self.only_labeled else self.num_read
 
     def in_memory(self) -> _Records:
         """Read all shards now, so that every epoch starts from memory."""
@@ -497,30 +514,67 @@ def _count_batches(num_windows: int, batch_size: int, *, drop_remainder: bool) -
     return full if drop_remainder else full + (rest > 0)
 
 
-def _open(source: Source, split: str | None) -> _Records:
+def _open(source: Source, split: str | None, shard: tuple[int, int]) -> _Records:
+    index, number = shard
     if isinstance(source, (str, Path)):
-        return _open_folder(Path(source), split)
+        return _open_folder(Path(source), split, shard)
     curves = collect_light_curves(source, split)
+    if len(curves) < number:
+        raise ConfigError(
+            "Every worker needs a light curve of its own. Received: "
+            f"{len(curves)} light curves for {number} workers. Use fewer workers."
+        )
+    curves = curves[index::number]
     return _Records(
         lengths=np.array([len(curve) for curve in curves]),
         num_labeled=sum(curve.label >= 0 for curve in curves),
+        num_read=len(curves),
         serialized=tf.constant([encode_light_curve(curve) for curve in curves]),
     )
 
 
-def _open_folder(path: Path, split: str | None) -> _Records:
+def _open_folder(path: Path, split: str | None, shard: tuple[int, int]) -> _Records:
     manifest = open_manifest(path, split)
     chosen = manifest.splits if split is None else [split]
     splits = [manifest.splits[name] for name in chosen]
-    paths = manifest.shard_paths(split)
-    _check_sizes(paths, {shard.name: shard.bytes for shard in manifest.shards})
+    index, number = shard
+    every = [info for info in manifest.shards if info.split in chosen]
+    if len(every) < number:
+        raise ConfigError(
+            "Every worker reads files of its own. "
+            f"Received: {len(every)} files, split={split!r}, for {number} workers. "
+            "Convert again with a lower `--objects-per-shard`, now "
+            f"{manifest.options.get('objects_per_shard')}."
+        )
+    own, paths = every[index::number], manifest.shard_paths(split)[index::number]
+    _check_sizes(paths, {info.name: info.bytes for info in own})
+    # The manifest counts lengths by split, not by file.
     lengths = [(int(n), count) for part in splits for n, count in part.lengths.items()]
     return _Records(
-        lengths=np.repeat(*np.array(lengths).T),
+        lengths=np.repeat(*np.array(lengths).T) if number == 1 else None,
         num_labeled=manifest.num_light_curves(split)
         - sum(part.classes.get("", 0) for part in splits),
+        num_read=sum(info.num_light_curves for info in own),
         paths=tuple(str(path) for path in paths),
     )
+
+
+def _seed_of(seed: int, shard: tuple[int, int]) -> int:
+    """Return the seed of a worker, so that no two draw the same masks."""
+    if shard[1] == 1:
+        return seed
+    return int(np.random.SeedSequence([seed % 2**64, *shard]).generate_state(1)[0])
+
+
+def _check_shard(shard: tuple[int, int]) -> None:
+    index, number = shard
+    check_positive(number_of_workers=number)
+    check_not_negative(index_of_worker=index)
+    if index >= number:
+        raise ConfigError(
+            "Workers are counted from 0. "
+            f"Received: shard={shard}, worker {index} of {number}."
+        )
 
 
 def _check_sizes(paths: Iterable[Path], written: Mapping[str, int]) -> None:
