@@ -89,17 +89,20 @@ def fit_with_strategy_run(
         callbacks = keras.callbacks.CallbackList(
             list(callbacks), add_history=True, model=model, epochs=epochs
         )
-    with strategy.scope(), watch_workers(workers):
-        replicas = _Replicas(model, strategy, len(workers))
-        replicas.build(train.element_spec)
-        batches = _Feed(replicas, train, steps_per_epoch, epochs - initial_epoch)
-        train_step = replicas.compile(model.train_step, train.element_spec)
-        if validation is not None:
-            checks = _Feed(replicas, validation, validation_steps)
-            test_step = replicas.compile(model.test_step, validation.element_spec)
+    with watch_workers(workers):
+        # Callbacks run outside the scope: a variable that one of them makes would else
+        # be made by all workers together, and the chief's own would wait for theirs.
+        with strategy.scope():
+            replicas = _Replicas(model, strategy, len(workers))
+            replicas.build(train.element_spec)
+            batches = _Feed(replicas, train, steps_per_epoch, epochs - initial_epoch)
+            train_step = replicas.compile(model.train_step, train.element_spec)
+            if validation is not None:
+                checks = _Feed(replicas, validation, validation_steps)
+                test_step = replicas.compile(model.test_step, validation.element_spec)
+            share_from_chief(model, strategy)
+            _spread_seeds(model, strategy)
         callbacks.set_params({"epochs": epochs, "steps": batches.steps, "verbose": 0})
-        share_from_chief(model, strategy)
-        _spread_seeds(model, strategy)
 
         model.stop_training = False
         callbacks.on_train_begin()
@@ -134,22 +137,25 @@ def share_from_chief(model: keras.Model, strategy: tf.distribute.Strategy) -> No
     strategy : tf.distribute.Strategy
         All its workers must call this.
     """
-    variables = _state(model)
     if strategy.num_replicas_in_sync == 1:
         return
 
     @tf.function
-    def from_first(values: list[tf.Tensor]) -> Any:
+    def from_first(value: tf.Tensor) -> Any:
         context = tf.distribute.get_replica_context()
         first = tf.equal(context.replica_id_in_sync_group, 0)
-        return context.all_reduce(
-            "sum", [tf.where(first, value, tf.zeros_like(value)) for value in values]
-        )
+        return context.all_reduce("sum", tf.where(first, value, tf.zeros_like(value)))
 
-    values = [tf.identity(_local(variable)) for variable in variables]
-    shared = strategy.run(from_first, args=(values,))
-    for variable, value in zip(variables, shared, strict=True):
-        variable.assign(strategy.experimental_local_results(value)[0])
+    kinds: dict[str, list[Any]] = {}
+    for variable in [*model.variables, *model.optimizer.variables]:
+        kinds.setdefault(variable.dtype, []).append(variable)
+    for variables in kinds.values():
+        own = tf.concat([tf.reshape(v.value, [-1]) for v in variables], axis=0)
+        shared = strategy.run(from_first, args=(own,))
+        shared = strategy.experimental_local_results(shared)[0]
+        parts = tf.split(shared, [math.prod(v.shape) for v in variables])
+        for variable, part in zip(variables, parts, strict=True):
+            variable.assign(tf.reshape(part, variable.shape))
 
 
 def take_part(dataset: tf.data.Dataset, index: int, number: int) -> tf.data.Dataset:
@@ -383,16 +389,6 @@ def _spread_seeds(model: keras.Model, strategy: tf.distribute.Strategy) -> None:
 
 
 _SEED_NAME: Final = "seed_generator_state"
-
-
-def _state(model: keras.Model) -> list[Any]:
-    """Return all variables of a model and its optimizer."""
-    return [*model.variables, *model.optimizer.variables]
-
-
-def _local(variable: Any) -> Any:
-    """Return the value that a variable has on this worker's first replica."""
-    return variable.value
 
 
 def _as_numbers(logs: Logs) -> Logs:

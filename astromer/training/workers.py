@@ -197,7 +197,6 @@ def _is_about_workers(error: Any) -> bool:
         tf.errors.CancelledError,
         tf.errors.DeadlineExceededError,
         tf.errors.FailedPreconditionError,
-        tf.errors.InternalError,
         tf.errors.UnavailableError,
     )
     return isinstance(error, kinds) and (
