@@ -257,7 +257,7 @@ def _meet(workers: Workers, timeout_s: float) -> None:
     if len(workers) == 1:
         return
     waiting = ", ".join(map(workers.name, workers.others))
-    logger.info("Waiting up to %.0f s for %s", timeout_s, waiting)
+    logger.info("Waiting up to %g s for %s", timeout_s, waiting)
     deadline = time.monotonic() + timeout_s
     everyone = set(workers.others)
     answered: set[int] = set()
@@ -266,7 +266,7 @@ def _meet(workers: Workers, timeout_s: float) -> None:
             if time.monotonic() > deadline:
                 missing = sorted(everyone - (callers & answered))
                 raise WorkerError(
-                    f"All workers must come within {timeout_s:.0f} s. Received: no "
+                    f"All workers must come within {timeout_s:g} s. Received: no "
                     f"sign of {' and '.join(map(workers.name, missing))}. Start the "
                     "same command there with its own TF_CONFIG, and check that the "
                     "ports are open between the hosts."
@@ -296,11 +296,13 @@ def _listen(workers: Workers) -> Iterator[set[int]]:
 
     def answer() -> None:
         while not leaving.is_set():
-            with contextlib.suppress(OSError):
+            # Nobody called; or somebody else did, who does not speak this.
+            with contextlib.suppress(OSError, struct.error):
                 connection, _ = server.accept()
                 with connection:
                     connection.settimeout(_ANSWER_S)
-                    number, index = _CALL.unpack(connection.recv(_CALL.size))
+                    call = connection.recv(_CALL.size, socket.MSG_WAITALL)
+                    number, index = _CALL.unpack(call)
                     alike = number == len(workers) and index in workers.others
                     connection.sendall(_HERE if alike else _OTHER)
                     if alike:
