@@ -116,8 +116,8 @@ def fit_with_strategy_run(
                 logs |= {f"val_{name}": score for name, score in scores.items()}
             callbacks.on_epoch_end(epoch, logs)
             # One that stops alone would leave the others waiting.
-            stop = replicas.sum_over_workers(float(model.stop_training))
-            model.stop_training = bool(stop > 0)
+            (stops,) = replicas.sum_over_workers(int(model.stop_training))
+            model.stop_training = stops > 0
             if model.stop_training:
                 break
         model.optimizer.finalize_variable_values(model.trainable_weights)
@@ -140,20 +140,13 @@ def share_from_chief(model: keras.Model, strategy: tf.distribute.Strategy) -> No
     if strategy.num_replicas_in_sync == 1:
         return
 
-    @tf.function
-    def from_first(value: tf.Tensor) -> Any:
-        context = tf.distribute.get_replica_context()
-        first = tf.equal(context.replica_id_in_sync_group, 0)
-        return context.all_reduce("sum", tf.where(first, value, tf.zeros_like(value)))
-
     kinds: dict[str, list[Any]] = {}
     for variable in [*model.variables, *model.optimizer.variables]:
         kinds.setdefault(variable.dtype, []).append(variable)
     for variables in kinds.values():
         own = tf.concat([tf.reshape(v.value, [-1]) for v in variables], axis=0)
-        shared = strategy.run(from_first, args=(own,))
-        shared = strategy.experimental_local_results(shared)[0]
-        parts = tf.split(shared, [math.prod(v.shape) for v in variables])
+        share = _on_all_replicas(strategy, _take_from_first, own.shape, own.dtype)
+        parts = tf.split(share(own), [math.prod(v.shape) for v in variables])
         for variable, part in zip(variables, parts, strict=True):
             variable.assign(tf.reshape(part, variable.shape))
 
@@ -192,6 +185,7 @@ class _Replicas:
         self.strategy = strategy
         self.num_workers = num_workers
         self._num_local = strategy.num_replicas_in_sync // num_workers
+        self._sum = _on_all_replicas(strategy, _sum_over_replicas, [None], tf.float64)
 
     def build(self, spec: Any) -> None:
         """Make all variables now: they cannot be made within a replica's step."""
@@ -208,18 +202,13 @@ class _Replicas:
                         f'aggregation="{variable.aggregation}". Leave it out.'
                     )
 
-    def sum_over_workers(self, value: Any) -> Any:
-        """Add a number of every worker up; all must ask at the same time."""
+    def sum_over_workers(self, *counts: int) -> list[int]:
+        """Add whole numbers of every worker up; all must ask at the same time."""
         if self.num_workers == 1:
-            return value
-
-        @tf.function
-        def total() -> Any:
-            share = tf.cast(value, tf.float64) / self._num_local
-            return tf.distribute.get_replica_context().all_reduce("sum", share)
-
-        sums = self.strategy.experimental_local_results(self.strategy.run(total))
-        return sums[0].numpy()
+            return list(counts)
+        # Every replica of a worker brings a share of the worker's.
+        own = tf.constant(counts, tf.float64) / self._num_local
+        return [round(float(total)) for total in self._sum(own)]
 
     def compile(self, step: Callable[[Any], Any], spec: Any) -> Step:
         """Return a step of one replica as one of all, for batches of any size."""
@@ -352,6 +341,35 @@ def _rows(batch: Any, place: Any, number: int) -> Any:
     return tf.nest.map_structure(cut, batch)
 
 
+def _on_all_replicas(
+    strategy: tf.distribute.Strategy,
+    function: Callable[[tf.Tensor], tf.Tensor],
+    shape: Any,
+    dtype: Any,
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Compile a function whose result is the same on every replica."""
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, dtype)])
+    def on_all(value: tf.Tensor) -> tf.Tensor:
+        results = strategy.run(function, args=(value,))
+        return strategy.experimental_local_results(results)[0]
+
+    compiled: Callable[[tf.Tensor], tf.Tensor] = on_all
+    return compiled
+
+
+def _sum_over_replicas(value: tf.Tensor) -> tf.Tensor:
+    # A function's argument lies on no device, and TensorFlow sums by device.
+    own = tf.identity(value)
+    return tf.distribute.get_replica_context().all_reduce("sum", own)
+
+
+def _take_from_first(value: tf.Tensor) -> tf.Tensor:
+    context = tf.distribute.get_replica_context()
+    first = tf.equal(context.replica_id_in_sync_group, 0)
+    return _sum_over_replicas(tf.where(first, value, tf.zeros_like(value)))
+
+
 def _any_size(spec: Any) -> Any:
     return tf.nest.map_structure(
         lambda part: tf.TensorSpec([None, *part.shape[1:]], part.dtype), spec
@@ -366,9 +384,9 @@ def _most(replicas: _Replicas, cardinality: int) -> float:
             f"steps. Received: dataset.cardinality()={cardinality}. Use "
             "`tf.data.experimental.assert_cardinality`, or `repeat`."
         )
-    counts = [0.0] * replicas.num_workers
-    counts[Workers.of(replicas.strategy).index] = float(cardinality)
-    counts = list(replicas.sum_over_workers(counts))
+    counts = [0] * replicas.num_workers
+    counts[Workers.of(replicas.strategy).index] = cardinality
+    counts = replicas.sum_over_workers(*counts)
     return math.inf if _INFINITE in counts else max(counts)
 
 
@@ -380,12 +398,15 @@ def _spread_seeds(model: keras.Model, strategy: tf.distribute.Strategy) -> None:
 
     @tf.function
     def spread() -> None:
+        strategy.run(spread_on_replica)
+
+    def spread_on_replica() -> None:
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         for seed in seeds:
             offset = tf.stack([tf.cast(replica * _SEED_STRIDE, seed.dtype), 0])
             seed.assign(tf.convert_to_tensor(seed) + offset)
 
-    strategy.run(spread)
+    spread()
 
 
 _SEED_NAME: Final = "seed_generator_state"

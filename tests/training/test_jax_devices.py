@@ -10,21 +10,19 @@ import pytest
 
 from astromer.errors import ConfigError
 from astromer.training.jax_devices import FixedBatches, share_batches
-from tests.training import jax_fit
+from tests.training import array_fit
 
 ROOT = Path(__file__).resolve().parents[2]
 TWO_DEVICES = "--xla_force_host_platform_device_count=2"
 
-needs_jax = pytest.mark.skipif(
-    importlib.util.find_spec("jax") is None, reason="needs jax, which is not installed"
-)
 
-
-def run_on_jax(*arguments):
+def run(backend, *arguments):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"needs {backend}, which is not installed")
     done = subprocess.run(
         [sys.executable, *map(str, arguments)],
         cwd=ROOT,
-        env={**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": TWO_DEVICES},
+        env={**os.environ, "KERAS_BACKEND": backend, "XLA_FLAGS": TWO_DEVICES},
         capture_output=True,
         text=True,
         check=False,
@@ -37,7 +35,7 @@ def run_on_jax(*arguments):
 def start(tmp_path_factory):
     """File of the weights that every run starts from."""
     path = tmp_path_factory.mktemp("jax") / "start.npz"
-    weights = jax_fit.make_model().get_weights()
+    weights = array_fit.make_model().get_weights()
     np.savez(path, **{f"{n:03d}": w for n, w in enumerate(weights)})
     return path
 
@@ -45,7 +43,7 @@ def start(tmp_path_factory):
 @pytest.fixture(scope="module")
 def on_jax(start):
     """What training on JAX came to, without TensorFlow."""
-    return run_on_jax("-m", "tests.training.jax_fit", start)
+    return run("jax", "-m", "tests.training.array_fit", start, 1, 2)
 
 
 def assert_alike(found, expected, rel):
@@ -55,7 +53,6 @@ def assert_alike(found, expected, rel):
         assert found["history"][name] == pytest.approx(values, rel=rel), name
 
 
-@needs_jax
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_two_devices_train_as_one(on_jax):
@@ -64,16 +61,29 @@ def test_two_devices_train_as_one(on_jax):
     assert_alike(on_jax["2"], on_jax["1"], 1e-5)
 
 
-@needs_jax
+@pytest.fixture(scope="module")
+def on_tensorflow():
+    """What the same training came to here, and the weights before it."""
+    model = array_fit.make_model()
+    before = np.concatenate([np.ravel(weight) for weight in model.get_weights()])
+    result = array_fit.fit(model)
+    moved = np.abs(np.subtract(result["weights"], before))
+    assert moved.max() > 1e-2
+    return result
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-def test_jax_trains_as_tensorflow(on_jax):
-    model = jax_fit.make_model()
-    before = np.concatenate([np.ravel(weight) for weight in model.get_weights()])
-    expected = jax_fit.fit(model)
-    assert_alike(on_jax["1"], expected, 1e-4)
-    moved = np.abs(np.subtract(expected["weights"], before))
-    assert moved.max() > 1e-2
+def test_jax_trains_as_tensorflow(on_jax, on_tensorflow):
+    assert_alike(on_jax["1"], on_tensorflow, 1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_torch_trains_as_tensorflow(start, on_tensorflow):
+    on_torch = run("torch", "-m", "tests.training.array_fit", start, 1)
+    assert on_torch["backend"] == "torch"
+    assert_alike(on_torch["1"], on_tensorflow, 1e-4)
 
 
 DEVICES_SCRIPT = """
@@ -92,11 +102,10 @@ print(json.dumps([ask(devices) for devices in asked]))
 """
 
 
-@needs_jax
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_devices_are_chosen_by_number_or_name():
-    *found, three, gpu, none = run_on_jax("-c", DEVICES_SCRIPT)
+    *found, three, gpu, none = run("jax", "-c", DEVICES_SCRIPT)
     assert found == [2, 1, 2, 1, 2]
     there = "there are CPU:0, CPU:1."
     assert three == f"There are no such devices. Received: devices=3; {there}"

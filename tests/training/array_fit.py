@@ -1,7 +1,7 @@
-"""Train on arrays, on one device and on two. Run as a script, on any backend.
+"""Train on arrays, without TensorFlow. Run as a script, on JAX or PyTorch.
 
-`python -m tests.training.jax_fit START.npz` starts from the weights in the file and
-prints what came of it. With JAX as backend, TensorFlow cannot be imported.
+`python -m tests.training.array_fit START.npz 1 2` starts from the weights in the file and
+prints what came of it on one device and on two.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ def fit(model: Any, num_devices: int = 1) -> dict[str, Any]:
     return {"history": history.history, "weights": weights.tolist()}
 
 
-def main(start: Path) -> None:
+def main(start: Path, *numbers: str) -> None:
     """Print the results by number of devices."""
     results: dict[str, Any] = {"backend": keras.backend.backend()}
     with np.load(start) as stored:
         weights = [stored[name] for name in stored.files]
-    for number in (1, 2):
+    for number in map(int, numbers):
         devices = share_batches(number) if number > 1 else None
         with devices.scope() if devices else contextlib.nullcontext():
             model = make_model(seed=number)
@@ -80,4 +80,4 @@ def main(start: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])
