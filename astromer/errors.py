@@ -13,6 +13,7 @@ __all__ = [
     "LightCurveError",
     "PresetError",
     "RecordError",
+    "RunError",
     "SurveyError",
     "WorkerError",
     "unknown_name",
@@ -45,6 +46,10 @@ class PresetError(AstromerError, LookupError):
     def __str__(self) -> str:
         # LookupError prints its argument's repr; a sentence reads better.
         return str(self.args[0]) if self.args else ""
+
+
+class RunError(AstromerError, RuntimeError):
+    """A training run that cannot start, go on or be read."""
 
 
 class WorkerError(AstromerError, ConnectionError):

@@ -14,6 +14,7 @@ from astromer import errors
         ("LightCurveError", ValueError),
         ("PresetError", LookupError),
         ("RecordError", ValueError),
+        ("RunError", RuntimeError),
         ("SurveyError", ValueError),
         ("WorkerError", ConnectionError),
     ],
