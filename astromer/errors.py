@@ -15,6 +15,7 @@ __all__ = [
     "RecordError",
     "RunError",
     "SurveyError",
+    "WorkerError",
     "unknown_name",
 ]
 
@@ -49,6 +50,10 @@ class PresetError(AstromerError, LookupError):
 
 class RunError(AstromerError, RuntimeError):
     """A training run that cannot start, go on or be read."""
+
+
+class WorkerError(AstromerError, ConnectionError):
+    """A process of a training on several hosts that did not come, or was lost."""
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:

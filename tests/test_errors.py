@@ -16,6 +16,7 @@ from astromer import errors
         ("RecordError", ValueError),
         ("RunError", RuntimeError),
         ("SurveyError", ValueError),
+        ("WorkerError", ConnectionError),
     ],
 )
 def test_error_is_caught_as_ours_and_as_pythons(name, builtin):

@@ -14,15 +14,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from astromer import batch
-from astromer.errors import ConfigError, RecordError, unknown_name
-from astromer.lightcurve import LightCurve, light_curves_from_frame
+from astromer.errors import ConfigError, RecordError
+from astromer.lightcurve import LightCurve
+from astromer.pipeline.curves import Source, collect_light_curves, open_manifest
 from astromer.pipeline.masking import apply_masks, select_masks
 from astromer.pipeline.normalization import curve_means, subtract_means, window_means
 from astromer.pipeline.options import (
@@ -32,18 +33,22 @@ from astromer.pipeline.options import (
     Normalization,
     Task,
     Tiling,
+    check_labels,
+    check_masking_task,
+    check_names,
+    check_not_negative,
+    check_positive,
+    count_tiles,
 )
 from astromer.pipeline.weights import weigh_errors
 from astromer.pipeline.windows import (
     Curves,
     Windows,
-    count_tiles,
     cut_windows,
     parse_curves,
     sample_starts,
     tile_starts,
 )
-from astromer.records.manifest import Manifest
 from astromer.records.schema import (
     OBJECT_ID_KEY,
     encode_light_curve,
@@ -51,8 +56,6 @@ from astromer.records.schema import (
 )
 
 __all__ = ["load_dataset", "object_ids_of_batch"]
-
-Source = str | Path | LightCurve | Iterable[LightCurve] | Any
 
 _READ_CYCLE = 4
 _LABEL_CHUNK = 256
@@ -77,6 +80,7 @@ def load_dataset(
     drop_remainder: bool = False,
     repeat: bool = False,
     start_batch: int = 0,
+    shard: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Build the `tf.data` graph that feeds a model.
 
@@ -134,6 +138,10 @@ def load_dataset(
     start_batch : int
         Number of the first batch of an endless dataset. Light curves before it in its
         pass are read, where they lie on disk, but no window is cut from them.
+    shard : (index, number)
+        Which of how many workers this is, each of which reads its own part: every
+        `number`-th file of the records from `index` on, or every such light curve of
+        those in memory, with its own draws. Task ``"pretrain"`` in training only.
 
     Returns
     -------
@@ -150,23 +158,20 @@ def load_dataset(
         not exist. A record damaged within is found as it is read: tf.data then raises
         `tf.errors.DataLossError`, and `astromer verify` names the record.
     """
-    _check_names(
+    check_names(
         task=(task, Task),
         tiling=(tiling, Tiling),
         normalization=(normalization, Normalization),
         error_weights=(error_weights, ErrorWeights),
     )
-    _check_positive(
+    check_positive(
         window_size=window_size, batch_size=batch_size, shuffle_buffer=shuffle_buffer
     )
-    if task != "pretrain" and (masking is not None or error_weights != "off"):
-        raise ConfigError(
-            '`masking` and `error_weights` belong to task="pretrain". '
-            f'Received: task="{task}".'
-        )
-    records = _open(source, split)
+    check_masking_task(task, masking, error_weights)
+    _check_shard(shard)
+    records = _open(source, split, shard)
     if task == "classify":
-        _check_labels(records)
+        check_labels(records.num_labeled, records.num_curves)
     if training is None:
         # Tiles asked for by name are tiles, not draws.
         training = task != "embed" and split in (None, "train") and tiling == "exact"
@@ -185,6 +190,13 @@ def load_dataset(
             "batches. Received: repeat=True with training=False. Leave it out."
         )
     _check_start(start_batch, repeat)
+    if shard[1] > 1 and not (training and task == "pretrain"):
+        raise ConfigError(
+            "Workers read their own parts to pretrain; everything else needs the whole. "
+            f'Received: shard={shard} with task="{task}", training={training}. '
+            "`astromer.training.worker_loop.take_part` shares whole batches."
+        )
+    seed = _seed_of(seed, shard)
 
     stages = _Stages(
         task=task,
@@ -254,6 +266,7 @@ def object_ids_of_batch(
     shuffle_buffer: int = 20_000,
     cache: bool = False,
     drop_remainder: bool = False,
+    shard: tuple[int, int] = (0, 1),
 ) -> list[str]:
     """Name the objects whose windows are in a batch of an endless dataset.
 
@@ -277,17 +290,18 @@ def object_ids_of_batch(
     ConfigError, RecordError
         As `load_dataset` does.
     """
-    _check_positive(batch_size=batch_size, shuffle_buffer=shuffle_buffer)
+    check_positive(batch_size=batch_size, shuffle_buffer=shuffle_buffer)
     _check_start(batch, repeat=True)
-    records = _open(source, split)
+    _check_shard(shard)
+    records = _open(source, split, shard)
     if cache:
         records = records.in_memory()
     if task == "classify":
-        _check_labels(records)
+        check_labels(records.num_labeled, records.num_curves)
         records = records.labeled()
     batches = records.shuffled_batches(
         batch_size,
-        seed=seed,
+        seed=_seed_of(seed, shard),
         buffer=shuffle_buffer,
         drop_remainder=drop_remainder,
         start_batch=batch,
@@ -362,8 +376,9 @@ class _Stages:
 class _Records:
     """Where serialized light curves come from: shards, or a list in memory."""
 
-    lengths: NDArray[np.int64]
+    lengths: NDArray[np.int64] | None
     num_labeled: int
+    num_read: int
     paths: tuple[str, ...] = ()
     serialized: Any = None
     only_labeled: bool = False
@@ -371,7 +386,7 @@ class _Records:
     @property
     def num_curves(self) -> int:
         """Light curves in all."""
-        return self.num_labeled if self.only_labeled else len(self.lengths)
+        return self.num_labeled if self.only_labeled else self.num_read
 
     def in_memory(self) -> _Records:
         """Read all shards now, so that every epoch starts from memory."""
@@ -502,66 +517,67 @@ def _count_batches(num_windows: int, batch_size: int, *, drop_remainder: bool) -
     return full if drop_remainder else full + (rest > 0)
 
 
-def _open(source: Source, split: str | None) -> _Records:
+def _open(source: Source, split: str | None, shard: tuple[int, int]) -> _Records:
+    index, number = shard
     if isinstance(source, (str, Path)):
-        return _open_folder(Path(source), split)
-    if split is not None:
+        return _open_folder(Path(source), split, shard)
+    curves = collect_light_curves(source, split)
+    if len(curves) < number:
         raise ConfigError(
-            f'`split` belongs to records on disk. Received: split="{split}" with '
-            "light curves in memory. Select the light curves instead."
+            "Every worker needs a light curve of its own. Received: "
+            f"{len(curves)} light curves for {number} workers. Use fewer workers."
         )
-    if isinstance(source, LightCurve):
-        source = [source]
-    elif hasattr(source, "columns"):
-        source = light_curves_from_frame(source)
-    curves = list(source)
-    for position, curve in enumerate(curves):
-        if not isinstance(curve, LightCurve):
-            raise ConfigError(
-                "A source must hold light curves. Received: source["
-                f"{position}] of type {type(curve).__name__}. "
-                "Build them with `LightCurve.from_array`."
-            )
-    if not curves:
-        raise ConfigError("The source holds no light curves. Received: an empty list.")
-    curves = _with_labels(curves)
+    curves = curves[index::number]
     return _Records(
         lengths=np.array([len(curve) for curve in curves]),
         num_labeled=sum(curve.label >= 0 for curve in curves),
+        num_read=len(curves),
         serialized=tf.constant([encode_light_curve(curve) for curve in curves]),
     )
 
 
-def _with_labels(curves: list[LightCurve]) -> list[LightCurve]:
-    """Assign labels where there are class names alone, as the converter does."""
-    names = {curve.class_name for curve in curves if curve.class_name is not None}
-    if not names or any(curve.label >= 0 for curve in curves):
-        return curves
-    label_map = {name: number for number, name in enumerate(sorted(names))}
-    return [
-        dataclasses.replace(curve, label=label_map.get(curve.class_name or "", -1))
-        for curve in curves
-    ]
-
-
-def _open_folder(path: Path, split: str | None) -> _Records:
-    manifest = Manifest.load(path)
-    num_curves = manifest.num_light_curves(split)
-    if num_curves == 0:
-        raise RecordError(
-            "There are no light curves to read. "
-            f"Received: source={path}, split={split!r}."
-        )
+def _open_folder(path: Path, split: str | None, shard: tuple[int, int]) -> _Records:
+    manifest = open_manifest(path, split)
     chosen = manifest.splits if split is None else [split]
     splits = [manifest.splits[name] for name in chosen]
-    paths = manifest.shard_paths(split)
-    _check_sizes(paths, {shard.name: shard.bytes for shard in manifest.shards})
+    index, number = shard
+    every = [info for info in manifest.shards if info.split in chosen]
+    if len(every) < number:
+        raise ConfigError(
+            "Every worker reads files of its own. "
+            f"Received: {len(every)} files, split={split!r}, for {number} workers. "
+            "Convert again with a lower `--objects-per-shard`, now "
+            f"{manifest.options.get('objects_per_shard')}."
+        )
+    own, paths = every[index::number], manifest.shard_paths(split)[index::number]
+    _check_sizes(paths, {info.name: info.bytes for info in own})
+    # The manifest counts lengths by split, not by file.
     lengths = [(int(n), count) for part in splits for n, count in part.lengths.items()]
     return _Records(
-        lengths=np.repeat(*np.array(lengths).T),
-        num_labeled=num_curves - sum(part.classes.get("", 0) for part in splits),
+        lengths=np.repeat(*np.array(lengths).T) if number == 1 else None,
+        num_labeled=manifest.num_light_curves(split)
+        - sum(part.classes.get("", 0) for part in splits),
+        num_read=sum(info.num_light_curves for info in own),
         paths=tuple(str(path) for path in paths),
     )
+
+
+def _seed_of(seed: int, shard: tuple[int, int]) -> int:
+    """Return the seed of a worker, so that no two draw the same masks."""
+    if shard[1] == 1:
+        return seed
+    return int(np.random.SeedSequence([seed % 2**64, *shard]).generate_state(1)[0])
+
+
+def _check_shard(shard: tuple[int, int]) -> None:
+    index, number = shard
+    check_positive(number_of_workers=number)
+    check_not_negative(index_of_worker=index)
+    if index >= number:
+        raise ConfigError(
+            "Workers are counted from 0. "
+            f"Received: shard={shard}, worker {index} of {number}."
+        )
 
 
 def _check_sizes(paths: Iterable[Path], written: Mapping[str, int]) -> None:
@@ -576,32 +592,9 @@ def _check_sizes(paths: Iterable[Path], written: Mapping[str, int]) -> None:
             )
 
 
-def _check_labels(records: _Records) -> None:
-    if records.num_labeled == 0:
-        raise ConfigError(
-            'task="classify" needs labels, and the source has none. Received: '
-            f"{records.num_curves} light curves without a label. Convert with "
-            "`--labels`, or give the light curves labels."
-        )
-
-
 def _check_start(start_batch: int, repeat: bool) -> None:
     if isinstance(start_batch, bool) or start_batch < 0 or (start_batch and not repeat):
         raise ConfigError(
             "`start_batch` counts the batches of an endless dataset from 0. "
             f"Received: start_batch={start_batch}, repeat={repeat}."
         )
-
-
-def _check_names(**options: tuple[str, Any]) -> None:
-    for option, (name, known) in options.items():
-        if name not in get_args(known):
-            raise ConfigError(unknown_name(option, name, get_args(known)))
-
-
-def _check_positive(**sizes: object) -> None:
-    for name, value in sizes.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ConfigError(
-                f"`{name}` must be a positive integer. Received: {name}={value!r}."
-            )
