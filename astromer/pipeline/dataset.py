@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from astromer import batch
 from astromer.errors import ConfigError, RecordError
-from astromer.lightcurve import LightCurve
 from astromer.pipeline.curves import Source, collect_light_curves, open_manifest
 from astromer.pipeline.masking import apply_masks, select_masks
 from astromer.pipeline.normalization import curve_means, subtract_means, window_means
