@@ -43,6 +43,7 @@ for a good observation, else one of `FLAGS`.
 """
 
 FLAGS: Final[Mapping[str, str]] = {
+    "ragged_line": "a line with more or fewer fields than the file has columns",
     "missing_value": "object, time, magnitude or error is empty or a missing-value code",
     "not_a_number": "text where a number is needed",
     "not_finite": "NaN or infinity",

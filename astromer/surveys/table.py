@@ -36,6 +36,7 @@ from astromer.surveys.files import (
 from astromer.surveys.observations import ObservationTable, ReadOptions, Survey
 from astromer.surveys.parsing import (
     NUMBERS,
+    ROW_FLAG,
     Layout,
     checked,
     number_type,
@@ -147,6 +148,11 @@ def _read_listed_files(
     for frame in frames:
         for row in frame.iter_rows(named=True):
             line = row.pop("line")
+            if row.pop(ROW_FLAG, None) is not None:
+                raise SurveyError(
+                    "Every line of a table of files must have the fields of its title. "
+                    f"Received: more or fewer at line {line} of {path}. Correct it."
+                )
             file = path.parent / (row.pop("path") or "").strip()
             if not file.is_file():
                 raise SurveyError(
