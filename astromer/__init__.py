@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from astromer.presets.registry import describe_preset, list_presets
     from astromer.records import convert, read_records, sample_records
     from astromer.simulate import simulate_survey
-    from astromer.surveys import read_light_curves
+    from astromer.surveys import Dropped, read_light_curves
 
 __all__ = [
     "Astromer",
+    "Dropped",
     "Embeddings",
     "Encoder",
     "EncoderConfig",
@@ -44,6 +45,7 @@ __all__ = [
 
 _HOMES = {
     "Astromer": "astromer.model",
+    "Dropped": "astromer.surveys",
     "Embeddings": "astromer.inference",
     "Encoder": "astromer.models",
     "EncoderConfig": "astromer.models",

@@ -130,7 +130,8 @@ class Astromer(Reconstructor):
         verbose : bool, optional
             Whether to show progress; by default where someone is looking.
         **options
-            ``per``, ``layer``, ``batch_size``, ``survey``, ``passband``, ``dropped``.
+            ``per``, ``layer``, ``batch_size``, ``survey``, ``passband``, ``dropped``,
+            ``max_unreadable``.
 
         Returns
         -------
@@ -152,7 +153,8 @@ class Astromer(Reconstructor):
         verbose : bool, optional
             Whether to show progress; by default where someone is looking.
         **options
-            ``num_folds``, ``seed``, ``batch_size``, ``survey``, ``passband``, ``dropped``.
+            ``num_folds``, ``seed``, ``batch_size``, ``survey``, ``passband``,
+            ``dropped``, ``max_unreadable``.
 
         Returns
         -------

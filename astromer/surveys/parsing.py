@@ -46,6 +46,7 @@ __all__ = [
     "numbers_from_text",
     "observation_table",
     "read_columns",
+    "read_or_skip",
     "read_text_table",
     "split_tables",
 ]
@@ -473,6 +474,49 @@ def count_flags(frame: pl.DataFrame) -> dict[str, int]:
     return dict(flags.group_by("flag").len().sort("flag").iter_rows())
 
 
+def read_or_skip(
+    path: Path, options: ReadOptions, read: Callable[[], Iterator[ObservationTable]]
+) -> Iterator[ObservationTable]:
+    """Read a file, or say why it cannot be read where `options` allow that.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    options : ReadOptions
+        With `max_unreadable` above 0, nothing comes from a file that cannot be read
+        to its end. So its tables wait until that is certain; a file of more rows than
+        `rows_per_table` is not held but read twice.
+    read : callable
+        Reads the file.
+
+    Yields
+    ------
+    table : ObservationTable
+        Those of the file, or a single one with the error.
+    """
+    if not options.max_unreadable:
+        yield from read()
+        return
+    held: list[ObservationTable] = []
+    rows = 0
+    try:
+        for table in read():
+            if table.source != path:
+                # A file that this one lists; it is whole or an error by itself.
+                yield table
+                continue
+            rows += table.frame.height
+            held.append(table)
+            if rows > options.rows_per_table:
+                held.clear()
+    except SurveyError as error:
+        rule = str(error).partition(" Received:")[0]
+        yield ObservationTable(path, OBSERVATION_SCHEMA.to_frame(), error=rule)
+        return
+    yield from held if rows <= options.rows_per_table else read()
+
+
 def checked(read: _Read[P]) -> _Read[P]:
     """Give a reader the guarantees that all readers share.
 
@@ -500,7 +544,7 @@ def checked(read: _Read[P]) -> _Read[P]:
         with explain_damage(path):
             for table in read(path, *args, **kwargs):
                 num_rows += table.frame.height
-                if not readable:
+                if not readable and table.error is None:
                     is_text = pl.col("flag").is_in(["ragged_line", "not_a_number"])
                     readable = not table.frame.select(
                         is_text.fill_null(value=False).all()
