@@ -26,6 +26,16 @@ ASTROMER2 = EncoderConfig.from_name("astromer2")
 AS_BUILT = EncoderConfig.from_name("astromer2", hidden_magnitude="leak")
 """Astromer 2 as released: the layer with the token is lost."""
 
+CASES = {
+    "astromer1": (ASTROMER1, "", ""),
+    "astromer1 probed": (ASTROMER1, "probed_", "probed_"),
+    "astromer2": (ASTROMER2, "", ""),
+    "astromer2 with token": (ASTROMER2, "probed_", "probed_token_"),
+    "astromer2 as built": (AS_BUILT, "", ""),
+    "astromer2 as built probed": (AS_BUILT, "probed_", "probed_asbuilt_"),
+}
+"""By name: the model, and how the names of inputs and of outputs begin."""
+
 FILES = {2: "astromer1_macho", 6: "astromer2_random"}
 
 RECONSTRUCTION_ATOL = 2e-4

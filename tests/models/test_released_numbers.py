@@ -16,6 +16,7 @@ from tests.models.reference import (
     ASTROMER1,
     ASTROMER2,
     BLOCK_ATOL,
+    CASES,
     ENCODING_ATOL,
     RECONSTRUCTION_ATOL,
     arrays,
@@ -27,16 +28,6 @@ from tests.models.reference import (
 )
 from tests.models.released import variable_of
 
-CASES = [
-    pytest.param(ASTROMER1, "", "", id="astromer1"),
-    pytest.param(ASTROMER1, "probed_", "probed_", id="astromer1 probed"),
-    pytest.param(ASTROMER2, "", "", id="astromer2"),
-    pytest.param(ASTROMER2, "probed_", "probed_token_", id="astromer2 with token"),
-    pytest.param(AS_BUILT, "", "", id="astromer2 as built"),
-    pytest.param(
-        AS_BUILT, "probed_", "probed_asbuilt_", id="astromer2 as built probed"
-    ),
-]
 TOLERANCES = {
     "positional_encoding": ENCODING_ATOL,
     "input_projection": 1e-6,
@@ -51,7 +42,7 @@ def outputs_of(shared, config, prefix=""):
     return compute(model_of(shared, config), inputs_of(reference, prefix))
 
 
-@pytest.mark.parametrize(("config", "prefix", "result"), CASES)
+@pytest.mark.parametrize(("config", "prefix", "result"), CASES.values(), ids=CASES)
 def test_every_part_gives_what_the_authors_give(shared, config, prefix, result):
     reference = reference_of(shared, config)
     outputs = outputs_of(shared, config, prefix)
@@ -71,7 +62,7 @@ def test_every_part_gives_what_the_authors_give(shared, config, prefix, result):
     assert prefix or {"positional_encoding", "input_embedding"} <= compared
 
 
-@pytest.mark.parametrize(("config", "prefix", "result"), CASES)
+@pytest.mark.parametrize(("config", "prefix", "result"), CASES.values(), ids=CASES)
 def test_attention_weights_are_those_of_the_authors(shared, config, prefix, result):
     reference = reference_of(shared, config)
     outputs = outputs_of(shared, config, prefix)
