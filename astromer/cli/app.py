@@ -13,7 +13,14 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from astromer._version import __version__
-from astromer.cli import demo, embeddings, presets, records, terminal
+from astromer.cli import (
+    classification,
+    demo,
+    embeddings,
+    presets,
+    records,
+    terminal,
+)
 from astromer.errors import AstromerError
 
 __all__ = ["app", "main"]
@@ -59,6 +66,7 @@ app.command("inspect")(records.inspect)
 app.command("verify")(records.verify)
 app.command("embed")(embeddings.embed)
 app.command("reconstruct")(embeddings.reconstruct)
+app.command("predict")(classification.predict)
 app.add_typer(presets.app, name="presets")
 app.command("demo")(demo.demo)
 

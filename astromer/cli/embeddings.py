@@ -16,7 +16,18 @@ from astromer.progress import show_progress
 if TYPE_CHECKING:
     from astromer.surveys import Dropped
 
-__all__ = ["embed", "reconstruct"]
+__all__ = [
+    "BatchSize",
+    "Inputs",
+    "MaxUnreadable",
+    "Out",
+    "Passband",
+    "Preset",
+    "SurveyName",
+    "embed",
+    "reconstruct",
+    "report_dropped",
+]
 
 Preset = Annotated[
     str,
@@ -95,7 +106,7 @@ def embed(
         )
     embeddings.write(out)
     seconds = time.monotonic() - start
-    _report_dropped(dropped)
+    report_dropped(dropped)
     number, num_values = embeddings.embedding.shape
     terminal.output(
         f"[bold]{terminal.counted(number, 'embedding')}[/bold] of "
@@ -151,7 +162,7 @@ def reconstruct(
         )
     reconstructions.write(out)
     seconds = time.monotonic() - start
-    _report_dropped(dropped)
+    report_dropped(dropped)
     number = len(reconstructions)
     terminal.output(
         f"[bold]{terminal.counted(number, 'observation')}[/bold] reconstructed, "
@@ -161,7 +172,7 @@ def reconstruct(
     )
 
 
-def _report_dropped(dropped: Dropped) -> None:
+def report_dropped(dropped: Dropped) -> None:
     """Say what of survey files was left out, if anything was."""
     if dropped.observations:
         number = terminal.counted(dropped.observations.total(), "bad observation")
