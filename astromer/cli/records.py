@@ -154,6 +154,15 @@ def convert(
             rich_help_panel=RUN,
         ),
     ] = 8_000_000,
+    max_unreadable: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="Largest share of files that cannot be read and are left out, by name; "
+            "by default the first ends the conversion.",
+            rich_help_panel=RUN,
+        ),
+    ] = 0.0,
     resume: Annotated[
         bool,
         typer.Option(
@@ -191,6 +200,7 @@ def convert(
         "seed": seed,
         "jobs": jobs,
         "rows_per_partition": rows_per_partition,
+        "max_unreadable": max_unreadable,
     }
     given = given_options(context, values)
     if passband:
@@ -337,7 +347,7 @@ def _quantile_table(summary: RecordsSummary) -> Table:
 
 
 def _cut_tables(summary: RecordsSummary) -> list[Table]:
-    """Observations left out and light curves rejected; nothing if there are none."""
+    """Say which observations, light curves and files were left out, if any were."""
     columns = ["observations", "share", "light curves"]
     cuts = terminal.make_table("Left out", ["cut", *columns, "why"], numeric=columns)
     for row in summary.cuts:
@@ -354,7 +364,13 @@ def _cut_tables(summary: RecordsSummary) -> list[Table]:
     )
     for row in summary.rejected:
         rejected.add_row(row["reason"], terminal.count(row["light_curves"]))
-    return [table for table in (cuts, rejected) if table.rows]
+    unreadable = terminal.make_table(
+        "Unreadable", ["reason", "files", "first"], numeric=["files"]
+    )
+    for row in summary.unreadable:
+        number = terminal.count(row["files"])
+        unreadable.add_row(Text(row["reason"]), number, Text(row["first"]))
+    return [table for table in (cuts, rejected, unreadable) if table.rows]
 
 
 def _label_notes(manifest: Manifest) -> list[str]:
