@@ -42,3 +42,19 @@ def make_survey(make_star):
         return [make_star(name, i) for name, n in counts.items() for i in range(n)]
 
     return make
+
+
+@pytest.fixture
+def tiny_model():
+    """Two blocks on windows of 8 observations."""
+    from astromer.models import EncoderConfig, Reconstructor
+
+    config = EncoderConfig(
+        num_layers=2,
+        num_heads=2,
+        head_dim=4,
+        hidden_dim=8,
+        intermediate_dim=8,
+        window_size=8,
+    )
+    return Reconstructor(config, seed=0)
