@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["HarmonicFits", "evaluate_harmonics", "fit_harmonics", "frequencies_around"]
 
-RIDGE = 1e-9
-"""Share of the diagonal added to it: sums over few observations may be singular."""
+SMALLEST_RIDGE: Final = 1e-9
+"""Keeps equations of few observations solvable."""
 
 
 class HarmonicFits(NamedTuple):
@@ -61,6 +61,8 @@ def fit_harmonics(
     weight: NDArray[np.float64],
     frequencies: NDArray[np.float64],
     num_harmonics: int,
+    *,
+    ridge: float = SMALLEST_RIDGE,
 ) -> HarmonicFits:
     """Fit a mean and harmonics of each frequency, with a floating mean.
 
@@ -75,6 +77,9 @@ def fit_harmonics(
         In 1/d.
     num_harmonics : int
         1 is a sinusoid.
+    ridge : float
+        Added to the diagonal of the normal equations, whose entries are about a half:
+        what the observations hardly tell is drawn to zero.
 
     Returns
     -------
@@ -111,7 +116,7 @@ def fit_harmonics(
                 sign = np.sign(j - k) if row_is_sine else np.sign(k - j)
                 value = (total.imag + sign * difference.imag) / 2
             matrix[:, row, column] = value
-    matrix += RIDGE * np.eye(size)
+    matrix += ridge * np.eye(size)
     solved = np.linalg.solve(matrix, vector[..., None])[..., 0]
     coefficients = np.asarray(solved, dtype=np.float64)
     variance = weight @ centered**2

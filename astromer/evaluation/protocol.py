@@ -27,7 +27,7 @@ from astromer.evaluation.scores import (
 from astromer.evaluation.splits import Fold, Splits
 from astromer.progress import Progress
 
-__all__ = ["Benchmark", "Cell", "run_benchmark"]
+__all__ = ["CELLS", "Benchmark", "Cell", "open_folder", "run_benchmark"]
 
 CELLS: Final = "cells"
 """Folder of what is finished, in the output folder."""
@@ -225,7 +225,7 @@ def run_benchmark(
         what = " ".join(repeated[0]) + " twice" if repeated else "no method"
         raise ConfigError(f"A benchmark has distinct methods. Received: {what}.")
     splits.check(objects)
-    folder = _open_folder(Path(out), resume=resume)
+    folder = open_folder(Path(out), resume=resume)
     splits.save(folder / SPLITS_NAME)
 
     used = objects.take(splits.names())
@@ -252,7 +252,8 @@ def run_benchmark(
     return Benchmark(splits, tuple(names), cells)
 
 
-def _open_folder(folder: Path, *, resume: bool) -> Path:
+def open_folder(folder: Path, *, resume: bool) -> Path:
+    """Make the folder of a benchmark, or go on in it; raise ConfigError otherwise."""
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"`out` must be a folder. Received: out={folder}, a file.")
     if folder.is_dir() and any(folder.iterdir()):
