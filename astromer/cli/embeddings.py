@@ -82,7 +82,7 @@ def embed(
         )
     embeddings.write(out)
     seconds = time.monotonic() - start
-    _report_dropped(dropped)
+    terminal.report_dropped(dropped)
     number, num_values = embeddings.embedding.shape
     terminal.output(
         f"[bold]{terminal.counted(number, 'embedding')}[/bold] of "
@@ -136,7 +136,7 @@ def reconstruct(
         )
     reconstructions.write(out)
     seconds = time.monotonic() - start
-    _report_dropped(dropped)
+    terminal.report_dropped(dropped)
     number = len(reconstructions)
     terminal.output(
         f"[bold]{terminal.counted(number, 'observation')}[/bold] reconstructed, "
@@ -144,11 +144,3 @@ def reconstruct(
         f"({terminal.rate(number, seconds, 'observations')}), "
         f"{terminal.size(out.stat().st_size)} in {out}"
     )
-
-
-def _report_dropped(dropped: Counter[str]) -> None:
-    """Say which observations of survey files were left out, if any were."""
-    if dropped:
-        reasons = ", ".join(f"{name} {n:,}" for name, n in dropped.most_common())
-        number = terminal.counted(dropped.total(), "bad observation")
-        terminal.output(f"{number} left out: {reasons}")

@@ -5,6 +5,7 @@ Vectors are computed once per light curve and found again by its content.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -215,6 +216,24 @@ class FrozenEmbedding(_Cached):
         self._encoder = model.encoder if isinstance(model, Reconstructor) else model
         self._batch_size = batch_size
         self._num_layers = len(self._encoder.layer_sequences)
+        self.name, self.key = name, _weights_hash(self._encoder)
+        super().__init__(cache)
+        self._base = name, self.key
+        self.layer = layer
+
+    def at(self, layer: EmbeddingLayer) -> FrozenEmbedding:
+        """Return the embedding of another layer, from the same pass over the data."""
+        other = copy.copy(self)
+        other.layer = layer
+        return other
+
+    @property
+    def layer(self) -> EmbeddingLayer:
+        """The layer whose values are used."""
+        return self._layer
+
+    @layer.setter
+    def layer(self, layer: EmbeddingLayer) -> None:
         numbers = range(-self._num_layers, self._num_layers)
         if layer not in ("last", "all", *numbers):
             raise ConfigError(
@@ -222,11 +241,7 @@ class FrozenEmbedding(_Cached):
                 f"{self._num_layers - 1}, or be last or all. Received: layer={layer}."
             )
         self._layer = layer
-        self.name = name
-        self.key = _weights_hash(self._encoder)
-        super().__init__(cache)
-        self.name = f"{name}/{layer}"
-        self.key = f"{self.key}/{layer}"
+        self.name, self.key = (f"{part}/{layer}" for part in self._base)
 
     def rows(self, objects: Sequence[LabeledObject]) -> Rows:
         """Return a vector per light curve of the objects."""

@@ -129,6 +129,10 @@ class Splits:
         )
         return dataclasses.replace(self, folds=folds)
 
+    def rename(self, dataset: str) -> Splits:
+        """Return the same folds under another name of the data."""
+        return dataclasses.replace(self, dataset=dataset)
+
     def check(self, objects: ObjectSet) -> None:
         """Raise ConfigError unless the splits are of these objects and do not leak.
 

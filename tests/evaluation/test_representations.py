@@ -104,6 +104,17 @@ def test_an_embedding_is_kept_for_its_weights_alone(tiny_model, objects, tmp_pat
     assert other._cache.missing([objects[0].digests[0]])
 
 
+def test_another_layer_needs_no_second_pass(tiny_model, objects, monkeypatch):
+    frozen = FrozenEmbedding(tiny_model, "tiny")
+    other = frozen.at(0)
+    frozen.prepare(objects)
+    monkeypatch.setattr(other, "_compute", None)
+    other.prepare(objects)
+    assert (frozen.name, other.name) == ("tiny/last", "tiny/0")
+    assert frozen.key != other.key
+    assert not np.array_equal(frozen.rows(objects).values, other.rows(objects).values)
+
+
 def test_work_goes_on_after_the_last_part(objects, counted, tmp_path, monkeypatch):
     monkeypatch.setattr(representations, "CHUNK", 2)
 
