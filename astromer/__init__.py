@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from astromer._version import __version__
 
 if TYPE_CHECKING:
-    from astromer.inference import Embeddings, Reconstructions
+    from astromer.inference import Classifications, Embeddings, Reconstructions
     from astromer.lightcurve import LightCurve, light_curves_from_frame
-    from astromer.model import Astromer
-    from astromer.models import Encoder, EncoderConfig
+    from astromer.model import Astromer, Classifier
+    from astromer.models import ClassifierConfig, Encoder, EncoderConfig
     from astromer.pipeline import MaskingConfig, load_dataset
+    from astromer.presets import fetch_preset, import_released
     from astromer.presets.registry import describe_preset, list_presets
     from astromer.records import convert, read_records, sample_records
     from astromer.simulate import simulate_survey
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Astromer",
+    "Classifications",
+    "Classifier",
+    "ClassifierConfig",
     "Embeddings",
     "Encoder",
     "EncoderConfig",
@@ -33,6 +37,8 @@ __all__ = [
     "__version__",
     "convert",
     "describe_preset",
+    "fetch_preset",
+    "import_released",
     "light_curves_from_frame",
     "list_presets",
     "load_dataset",
@@ -44,6 +50,9 @@ __all__ = [
 
 _HOMES = {
     "Astromer": "astromer.model",
+    "Classifications": "astromer.inference",
+    "Classifier": "astromer.model",
+    "ClassifierConfig": "astromer.models",
     "Embeddings": "astromer.inference",
     "Encoder": "astromer.models",
     "EncoderConfig": "astromer.models",
@@ -52,6 +61,8 @@ _HOMES = {
     "Reconstructions": "astromer.inference",
     "convert": "astromer.records",
     "describe_preset": "astromer.presets.registry",
+    "fetch_preset": "astromer.presets.released",
+    "import_released": "astromer.presets.released",
     "light_curves_from_frame": "astromer.lightcurve",
     "list_presets": "astromer.presets.registry",
     "load_dataset": "astromer.pipeline",

@@ -1,8 +1,8 @@
-"""The front door: the class `Astromer`, which joins the rooms behind one name."""
+"""The front door: the classes that join the rooms behind one name each."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,35 +10,28 @@ import keras
 
 from astromer import inference
 from astromer.inference.sources import Source
-from astromer.models import Reconstructor
+from astromer.models import (
+    ClassifierConfig,
+    ClassifierNetwork,
+    Encoder,
+    Reconstructor,
+)
+from astromer.models.config import Head
+from astromer.models.configured import ConfiguredModel
 from astromer.presets import load_preset, save_preset
 from astromer.progress import show_progress
-from astromer.training import ReconstructionLoss, reconstruction_metrics
+from astromer.training import (
+    ClassificationLoss,
+    ReconstructionLoss,
+    classification_metrics,
+    reconstruction_metrics,
+)
 
-__all__ = ["Astromer"]
+__all__ = ["Astromer", "Classifier"]
 
 
-@keras.saving.register_keras_serializable("astromer")
-class Astromer(Reconstructor):
-    """The foundation model: an encoder with a reconstruction head.
-
-    A `keras.Model`: `compile`, `fit`, `evaluate`, `predict` and `save` work as usual,
-    with batches from `load_dataset`. See `Reconstructor` for inputs and outputs.
-
-    Parameters
-    ----------
-    config : EncoderConfig, optional
-        Options; the defaults are those of ``astromer2``.
-    seed : int, optional
-        Seed of initial weights and dropout; None draws anew.
-
-    Examples
-    --------
-    >>> from astromer import Astromer, EncoderConfig
-    >>> model = Astromer(EncoderConfig.from_name("astromer1"), seed=0)
-    >>> model.count_params()
-    661505
-    """
+class _PublicModel(ConfiguredModel):
+    """What `Astromer` and `Classifier` offer alike."""
 
     @classmethod
     def from_pretrained(
@@ -53,8 +46,8 @@ class Astromer(Reconstructor):
         Parameters
         ----------
         name_or_path : str or path
-            A name that `list_presets` knows, e.g. ``"macho"``, or a folder that
-            `save_pretrained` wrote.
+            A name that `list_presets` knows, e.g. ``"macho"``, a folder that
+            `save_pretrained` wrote, or the folder of a training run.
         load_weights : bool
             False gives the architecture with new, random weights.
         dtype : str or keras.DTypePolicy, optional
@@ -62,12 +55,14 @@ class Astromer(Reconstructor):
 
         Returns
         -------
-        model : Astromer
+        model : Astromer or Classifier
+            Of the class it is asked of.
 
         Raises
         ------
         PresetError
-            If there is no such preset, or it is damaged.
+            If there is no such preset, it holds another kind of model, or it is
+            damaged.
         """
         return load_preset(name_or_path, cls, load_weights=load_weights, dtype=dtype)
 
@@ -89,6 +84,52 @@ class Astromer(Reconstructor):
             The folder.
         """
         return save_preset(self, path, metadata=metadata)
+
+    def embed(
+        self, source: Source, *, verbose: bool | None = None, **options: Any
+    ) -> inference.Embeddings:
+        """Embed light curves; see `astromer.inference.embed` for the options.
+
+        Parameters
+        ----------
+        source : light curves, frame, or paths
+            A `LightCurve` or several; a pandas or polars long frame; a folder of
+            records; survey files or folders.
+        verbose : bool, optional
+            Whether to show progress; by default where someone is looking.
+        **options
+            ``per``, ``layer``, ``batch_size``, ``survey``, ``passband``, ``dropped``.
+
+        Returns
+        -------
+        embeddings : Embeddings
+            In input order; ``numpy.asarray`` gives the vectors.
+        """
+        with show_progress(verbose) as progress:
+            return inference.embed(self, source, progress=progress, **options)
+
+
+@keras.saving.register_keras_serializable("astromer")
+class Astromer(_PublicModel, Reconstructor):
+    """The foundation model: an encoder with a reconstruction head.
+
+    A `keras.Model`: `compile`, `fit`, `evaluate`, `predict` and `save` work as usual,
+    with batches from `load_dataset`. See `Reconstructor` for inputs and outputs.
+
+    Parameters
+    ----------
+    config : EncoderConfig, optional
+        Options; the defaults are those of ``astromer2``.
+    seed : int, optional
+        Seed of initial weights and dropout; None draws anew.
+
+    Examples
+    --------
+    >>> from astromer import Astromer, EncoderConfig
+    >>> model = Astromer(EncoderConfig.from_name("astromer1"), seed=0)
+    >>> model.count_params()
+    661505
+    """
 
     def compile(
         self,
@@ -117,29 +158,6 @@ class Astromer(Reconstructor):
             **kwargs,
         )
 
-    def embed(
-        self, source: Source, *, verbose: bool | None = None, **options: Any
-    ) -> inference.Embeddings:
-        """Embed light curves; see `astromer.inference.embed` for the options.
-
-        Parameters
-        ----------
-        source : light curves, frame, or paths
-            A `LightCurve` or several; a pandas or polars long frame; a folder of
-            records; survey files or folders.
-        verbose : bool, optional
-            Whether to show progress; by default where someone is looking.
-        **options
-            ``per``, ``layer``, ``batch_size``, ``survey``, ``passband``, ``dropped``.
-
-        Returns
-        -------
-        embeddings : Embeddings
-            In input order; ``numpy.asarray`` gives the vectors.
-        """
-        with show_progress(verbose) as progress:
-            return inference.embed(self, source, progress=progress, **options)
-
     def reconstruct(
         self, source: Source, *, verbose: bool | None = None, **options: Any
     ) -> inference.Reconstructions:
@@ -161,3 +179,136 @@ class Astromer(Reconstructor):
         """
         with show_progress(verbose) as progress:
             return inference.reconstruct(self, source, progress=progress, **options)
+
+
+@keras.saving.register_keras_serializable("astromer")
+class Classifier(_PublicModel, ClassifierNetwork):
+    """A classifier of light curves on top of an encoder.
+
+    A `keras.Model`: `compile`, `fit`, `evaluate`, `predict` and `save` work as usual,
+    with batches from ``load_dataset(..., task="classify")``; `predict` gives logits of
+    windows, `classify` probabilities of light curves. See `ClassifierNetwork`.
+
+    Parameters
+    ----------
+    config : EncoderConfig
+        Options of the encoder.
+    classifier_config : ClassifierConfig
+        Options of the classifier, and the names of the classes.
+    seed : int, optional
+        Seed of initial weights and dropout; None draws anew.
+
+    Examples
+    --------
+    >>> from astromer import Astromer, Classifier, EncoderConfig
+    >>> astromer = Astromer(EncoderConfig.from_name("astromer1"), seed=0)
+    >>> model = Classifier.from_astromer(astromer, ["EB", "RRab"], head="mean", seed=0)
+    >>> len(model.trainable_weights)  # four dense layers and a normalization
+    10
+    """
+
+    @classmethod
+    def from_astromer(
+        cls,
+        astromer: Reconstructor | Encoder,
+        class_names: Sequence[str],
+        *,
+        head: Head = "gamma",
+        seed: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+        **options: Any,
+    ) -> Self:
+        """Put a new classifier on the encoder of a trained model.
+
+        Parameters
+        ----------
+        astromer : Astromer or Encoder
+            Its encoder's weights are copied, as far as the head uses them.
+        class_names : sequence of str
+            The position of a name is the label that stands for it.
+        head : str
+            See `ClassifierConfig.head`.
+        seed : int, optional
+            Seed of the classifier's initial weights and of dropout.
+        name : str, optional
+            Name of the model.
+        dtype : str or keras.DTypePolicy, optional
+            That of `astromer` by default.
+        **options
+            Other options of `ClassifierConfig`.
+
+        Returns
+        -------
+        model : Classifier
+
+        Raises
+        ------
+        ConfigError
+            If an option is not valid.
+        """
+        config = ClassifierConfig.from_dict(
+            {"class_names": class_names, "head": head, **options}
+        )
+        model = cls(
+            astromer.config,
+            config,
+            seed=seed,
+            name=name,
+            dtype=astromer.dtype_policy if dtype is None else dtype,
+        )
+        encoder = astromer if isinstance(astromer, Encoder) else astromer.encoder
+        model.take_encoder_weights(encoder)
+        return model
+
+    def compile(
+        self,
+        optimizer: Any = "adam",
+        loss: Any = None,
+        metrics: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Configure training; cross-entropy, accuracy and macro F1 by default.
+
+        Parameters
+        ----------
+        optimizer : str or keras.optimizers.Optimizer
+        loss : str, keras.losses.Loss or callable, optional
+            Of logits; `ClassificationLoss` if not given.
+        metrics : list of keras.metrics.Metric, optional
+            `classification_metrics` if not given. They count windows; `classify` is
+            what pools those of a star.
+        **kwargs
+            Passed to `keras.Model.compile`.
+        """
+        if metrics is None:
+            metrics = classification_metrics(len(self.class_names))
+        super().compile(
+            optimizer=optimizer,
+            loss=ClassificationLoss() if loss is None else loss,
+            metrics=metrics,
+            **kwargs,
+        )
+
+    def classify(
+        self, source: Source, *, verbose: bool | None = None, **options: Any
+    ) -> inference.Classifications:
+        """Classify light curves; see `astromer.inference.classify` for the options.
+
+        Parameters
+        ----------
+        source : light curves, frame, or paths
+            A `LightCurve` or several; a pandas or polars long frame; a folder of
+            records; survey files or folders.
+        verbose : bool, optional
+            Whether to show progress; by default where someone is looking.
+        **options
+            ``per``, ``batch_size``, ``survey``, ``passband``, ``dropped``.
+
+        Returns
+        -------
+        classifications : Classifications
+            In input order; ``numpy.asarray`` gives the probabilities.
+        """
+        with show_progress(verbose) as progress:
+            return inference.classify(self, source, progress=progress, **options)

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "astromer"
 
 # A room may import itself, the rooms named here, and whatever those may import where
 # that is named too: nothing is inherited. The ground knows nothing of astronomy.
-GROUND = {"_version", "bundled", "errors", "progress"}
+GROUND = {"_version", "bundled", "errors", "progress", "wire"}
 READING = {"lightcurve", "surveys", "records"}
 MODELLING = {"batch", "models", "presets"}
 WORKING = GROUND | READING | MODELLING | {"pipeline"}
@@ -25,6 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "bundled": set(),
     "errors": set(),
     "progress": set(),
+    "wire": set(),
     "batch": GROUND,
     "lightcurve": GROUND,
     "simulate": GROUND | {"lightcurve"},

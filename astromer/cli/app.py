@@ -13,7 +13,15 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from astromer._version import __version__
-from astromer.cli import demo, embeddings, evaluation, presets, records, terminal
+from astromer.cli import (
+    classification,
+    demo,
+    embeddings,
+    evaluation,
+    presets,
+    records,
+    terminal,
+)
 from astromer.errors import AstromerError
 
 __all__ = ["app", "main"]
@@ -59,6 +67,7 @@ app.command("inspect")(records.inspect)
 app.command("verify")(records.verify)
 app.command("embed")(embeddings.embed)
 app.command("reconstruct")(embeddings.reconstruct)
+app.command("predict")(classification.predict)
 app.command("benchmark", cls=evaluation.SeveralValues)(evaluation.benchmark)
 app.command("benchmark-reconstruction", cls=evaluation.SeveralValues)(
     evaluation.benchmark_reconstruction

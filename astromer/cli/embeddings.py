@@ -13,7 +13,17 @@ from astromer.cli import terminal
 from astromer.presets import find_preset
 from astromer.progress import show_progress
 
-__all__ = ["embed", "reconstruct"]
+__all__ = [
+    "BatchSize",
+    "Inputs",
+    "Out",
+    "Passband",
+    "Preset",
+    "SurveyName",
+    "embed",
+    "reconstruct",
+    "report_dropped",
+]
 
 Preset = Annotated[
     str,
@@ -82,7 +92,7 @@ def embed(
         )
     embeddings.write(out)
     seconds = time.monotonic() - start
-    terminal.report_dropped(dropped)
+    report_dropped(dropped)
     number, num_values = embeddings.embedding.shape
     terminal.output(
         f"[bold]{terminal.counted(number, 'embedding')}[/bold] of "
@@ -136,7 +146,7 @@ def reconstruct(
         )
     reconstructions.write(out)
     seconds = time.monotonic() - start
-    terminal.report_dropped(dropped)
+    report_dropped(dropped)
     number = len(reconstructions)
     terminal.output(
         f"[bold]{terminal.counted(number, 'observation')}[/bold] reconstructed, "
@@ -144,3 +154,11 @@ def reconstruct(
         f"({terminal.rate(number, seconds, 'observations')}), "
         f"{terminal.size(out.stat().st_size)} in {out}"
     )
+
+
+def report_dropped(dropped: Counter[str]) -> None:
+    """Say which observations of survey files were left out, if any were."""
+    if dropped:
+        reasons = ", ".join(f"{name} {n:,}" for name, n in dropped.most_common())
+        number = terminal.counted(dropped.total(), "bad observation")
+        terminal.output(f"{number} left out: {reasons}")

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from astromer.cli import terminal
+from astromer.cli.embeddings import report_dropped
 from astromer.errors import ConfigError, unknown_name
 from astromer.presets import find_preset
 from astromer.progress import show_progress
@@ -248,7 +249,7 @@ def benchmark(
             progress=progress,
         )
     paths = evaluation.write_report(out, results)
-    terminal.report_dropped(dropped)
+    report_dropped(dropped)
     for name, number in results["left_out"].items():
         terminal.output(f"{number:,} {name} left out")
     terminal.output(
@@ -360,7 +361,7 @@ def benchmark_reconstruction(
     }
     results = evaluation.describe_reconstruction(rows, dataset=name, options=options)
     paths = evaluation.write_report(out, results)
-    terminal.report_dropped(dropped)
+    report_dropped(dropped)
     terminal.output(
         *_reconstruction_tables(results),
         f"[bold]{terminal.counted(len(rows), 'score')}[/bold] in "

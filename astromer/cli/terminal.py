@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,6 @@ __all__ = [
     "make_table",
     "output",
     "rate",
-    "report_dropped",
     "size",
     "start_tensorflow",
     "stderr",
@@ -174,14 +172,6 @@ def make_table(
             no_wrap=number == 0 or column in right,
         )
     return table
-
-
-def report_dropped(dropped: Counter[str]) -> None:
-    """Say which observations of survey files were left out, if any were."""
-    if dropped:
-        reasons = ", ".join(f"{name} {n:,}" for name, n in dropped.most_common())
-        number = counted(dropped.total(), "bad observation")
-        output(f"{number} left out: {reasons}")
 
 
 def start_tensorflow() -> None:

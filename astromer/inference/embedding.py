@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from astromer import batch
 from astromer.errors import ConfigError, unknown_name
+from astromer.inference.rows import average_windows, describe_rows
 from astromer.inference.runner import (
     OBSERVATIONS_PER_CHUNK,
     Apply,
@@ -23,7 +24,7 @@ from astromer.inference.runner import (
 from astromer.inference.sources import Source, chunks, iterate_light_curves
 from astromer.inference.tables import Table
 from astromer.lightcurve import LightCurve
-from astromer.models import Encoder, Reconstructor
+from astromer.models import ClassifierNetwork, Encoder, Reconstructor
 from astromer.models.layers import MaskedMean
 from astromer.pipeline import WindowArrays, tile_windows
 from astromer.progress import Progress
@@ -61,7 +62,7 @@ class Embeddings(Table):
 
 
 def embed(
-    model: Reconstructor | Encoder,
+    model: Reconstructor | ClassifierNetwork | Encoder,
     source: Source,
     *,
     per: Per = "object",
@@ -79,7 +80,7 @@ def embed(
 
     Parameters
     ----------
-    model : Reconstructor or Encoder
+    model : Reconstructor, ClassifierNetwork or Encoder
     source : light curves, frame, or paths
         A `LightCurve` or several; a pandas or polars long frame; a folder of records;
         survey files or folders.
@@ -105,12 +106,18 @@ def embed(
     Raises
     ------
     ConfigError
-        If an option is not valid or the source holds no light curves.
+        If an option is not valid, the source holds no light curves, or the model has no
+        encoder.
     """
     if per not in get_args(Per):
         raise ConfigError(unknown_name("per", per, get_args(Per)))
     check_batch_size(batch_size)
-    encoder = model.encoder if isinstance(model, Reconstructor) else model
+    encoder = model if isinstance(model, Encoder) else model.encoder
+    if encoder is None:
+        raise ConfigError(
+            "This classifier has no encoder to embed with. Received: "
+            f'head="{model.head}". Use one of the heads that look at its blocks.'
+        )
     pooled = per != "observation"
     chosen = _chosen_layers(encoder, layer)
     apply = compiled(
@@ -206,32 +213,6 @@ def _collect(
     values: NDArray[np.float32],
     per: Per,
 ) -> Embeddings:
-    length = np.array([len(curve) for curve in group], dtype=np.int64)
-    times = [curve.time for curve in group]
-    if per == "observation":
-        owner = np.repeat(np.arange(len(group)), length)
-        count, time = np.ones(len(owner), dtype=np.int64), np.concatenate(times)
-    elif per == "window":
-        owner, count = windows.curve, windows.size
-        bounds = np.cumsum(windows.size) - windows.size
-        time = np.add.reduceat(np.concatenate(times), bounds) / count
-    else:
-        owner, count = np.arange(len(group)), length
-        time = np.array([part.mean() for part in times])
-        bounds = np.searchsorted(windows.curve, owner)
-        weighted = values.astype(np.float64) * windows.size[:, None]
-        sums = np.add.reduceat(weighted, bounds, axis=0)
-        values = (sums / length[:, None]).astype(np.float32)
-
-    def repeat(items: list[Any]) -> NDArray[Any]:
-        return np.array(items)[owner]
-
-    return Embeddings(
-        object_id=repeat([curve.object_id for curve in group]),
-        passband=repeat([curve.passband for curve in group]),
-        label=repeat([curve.label for curve in group]),
-        class_name=repeat([curve.class_name or "" for curve in group]),
-        n_observations=count,
-        time=time,
-        embedding=values,
-    )
+    if per == "object":
+        values = average_windows(values, windows).astype(np.float32)
+    return Embeddings(**describe_rows(group, windows, per), embedding=values)

@@ -76,11 +76,13 @@ def compiled(
 ) -> Apply:
     """Return a model as a function of arrays, compiled once and kept with its owner.
 
-    On TensorFlow one graph serves every batch and window size.
+    On TensorFlow one graph serves every batch and window size. Where padding has
+    weight, windows are filled up to the full size first: narrow ones would give other
+    results, and results that depend on the other windows of a batch.
 
     Parameters
     ----------
-    owner : keras.Model
+    owner : Encoder, or a model with an `encoder`
         Model whose weights are used; keeps the function as long as it lives.
     key : hashable
         What tells this function from others of the same owner.
@@ -94,7 +96,11 @@ def compiled(
     # Past Keras's attribute tracking: a function is no part of the model's state.
     functions = vars(owner).setdefault("_inference_functions", {})
     if key not in functions:
-        functions[key] = _compile(build())
+        config = getattr(owner, "encoder", owner).config
+        apply = _compile(build())
+        if config.attention_mask == "released_astromer1":
+            apply = _fill_up(apply, config.window_size)
+        functions[key] = apply
     function: Apply = functions[key]
     return function
 
@@ -112,6 +118,18 @@ def _compile(model: keras.Model) -> Apply:
         lambda batch: model(batch, training=False), input_signature=[signature]
     )
     return lambda batch: graph(batch).numpy()
+
+
+def _fill_up(apply: Apply, window_size: int) -> Apply:
+    def filled(batch: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
+        return apply(
+            {
+                name: np.pad(v, ((0, 0), (0, max(window_size - v.shape[1], 0))))
+                for name, v in batch.items()
+            }
+        )
+
+    return filled
 
 
 def run_batches(

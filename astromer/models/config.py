@@ -1,18 +1,23 @@
-"""The options of an encoder: everything that shapes its numbers, checked once."""
+"""The options of the models: everything that shapes their numbers, checked once."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
-from typing import Any, Literal, Self, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, Self, get_args
 
 from astromer.errors import ConfigError, unknown_name
 
 __all__ = [
+    "BLOCK_HEADS",
+    "GRU_HEADS",
     "AttentionMask",
+    "ClassifierConfig",
     "EncoderConfig",
+    "Head",
     "HiddenMagnitude",
+    "Mixture",
     "Normalization",
     "Residual",
     "TimeEncodingName",
@@ -23,6 +28,23 @@ Residual = Literal["none", "dense", "identity"]
 HiddenMagnitude = Literal["token", "zero", "leak"]
 AttentionMask = Literal["exclude", "released_astromer1"]
 Normalization = Literal["window", "light_curve"]
+Head = Literal[
+    "gamma",
+    "mean",
+    "max",
+    "attention",
+    "cls",
+    "gru",
+    "input_mean",
+    "input_gru",
+    "raw_gru",
+]
+Mixture = Literal["sum", "released"]
+
+BLOCK_HEADS: Final = ("gamma", "mean", "max", "attention", "cls", "gru")
+"""Heads that look at the encoder's blocks; the others are baselines without them."""
+GRU_HEADS: Final = ("gru", "input_gru", "raw_gru")
+"""Heads that are a recurrent network."""
 
 _CHOICES: dict[str, Any] = {
     "time_encoding": TimeEncodingName,
@@ -50,8 +72,46 @@ _VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
+class _Options:
+    """A dataclass of options: from a mapping and back."""
+
+    __slots__ = ()
+
+    @classmethod
+    def from_dict(cls, options: Mapping[str, Any]) -> Self:
+        """Build from a mapping such as a preset's JSON.
+
+        Parameters
+        ----------
+        options : mapping
+            Values by field name; missing ones take their defaults.
+
+        Returns
+        -------
+        config : EncoderConfig or ClassifierConfig
+
+        Raises
+        ------
+        ConfigError
+            If an option does not exist or a value is not valid.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        for name in options:
+            if name not in known:
+                raise ConfigError(unknown_name("option", name, known))
+        return cls(**options)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all options as JSON-ready values; the inverse of `from_dict`."""
+        options = dataclasses.asdict(self)  # type: ignore[call-overload]
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in options.items()
+        }
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class EncoderConfig:
+class EncoderConfig(_Options):
     """Options of an `Encoder`; the defaults are those of ``astromer2``.
 
     Source: Donoso-Oliva et al. (2026), Sects. 2.2-2.4 and 3.1-3.2, as settled where
@@ -120,18 +180,14 @@ class EncoderConfig:
             _check_positive_integer(name, getattr(self, name))
         if self.embedding_dim is not None:
             _check_positive_integer("embedding_dim", self.embedding_dim)
-        for name in ("dropout", "time_base", "shortest_period", "longest_period"):
+        for name in ("time_base", "shortest_period", "longest_period"):
             _check_number(name, getattr(self, name))
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in get_args(choices):
                 raise ConfigError(
                     unknown_name(name, str(getattr(self, name)), get_args(choices))
                 )
-        if not 0.0 <= self.dropout < 1.0:
-            raise ConfigError(
-                "`dropout` must be at least 0 and below 1. "
-                f"Received: dropout={self.dropout}."
-            )
+        _check_dropout(self.dropout)
         if not (math.isfinite(self.time_base) and self.time_base > 1.0):
             raise ConfigError(
                 f"`time_base` must exceed 1. Received: time_base={self.time_base}."
@@ -183,33 +239,98 @@ class EncoderConfig:
             raise ConfigError(unknown_name("config", name, _VARIANTS))
         return cls.from_dict({**_VARIANTS[name], **overrides})
 
-    @classmethod
-    def from_dict(cls, options: Mapping[str, Any]) -> Self:
-        """Build from a mapping such as a preset's JSON.
 
-        Parameters
-        ----------
-        options : mapping
-            Values by field name; missing ones take their defaults.
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ClassifierConfig(_Options):
+    """Options of a classifier on top of an encoder.
 
-        Returns
-        -------
-        config : EncoderConfig
+    Source: Donoso-Oliva et al. (2026), Sect. 5.4, as settled where the paper and the
+    released code differ.
 
-        Raises
-        ------
-        ConfigError
-            If an option does not exist or a value is not valid.
-        """
-        known = {field.name for field in dataclasses.fields(cls)}
-        for name in options:
-            if name not in known:
-                raise ConfigError(unknown_name("option", name, known))
-        return cls(**options)
+    Raises
+    ------
+    ConfigError
+        If a value is out of range or two options exclude each other.
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return all options as JSON-ready values; the inverse of `from_dict`."""
-        return dataclasses.asdict(self)
+    Examples
+    --------
+    >>> ClassifierConfig(class_names=["EB", "RRab"]).hidden_units
+    (1024, 512, 256)
+    """
+
+    class_names: tuple[str, ...]
+    """Names of the classes; the position of a name is its label."""
+    head: Head = "gamma"
+    """How a window becomes one vector. `gamma`: the mean of every block and of the
+    input embedding, mixed by trainable weights (the paper's). Of the last block alone:
+    `mean`, `max`, `attention` (a mean with learned weights), `cls` (a learned token that
+    attends to the observations), `gru`. Baselines without blocks: `input_mean` and
+    `input_gru` on a trainable input embedding, `raw_gru` on magnitudes and times."""
+    hidden_units: tuple[int, ...] = (1024, 512, 256)
+    """Units of the ReLU layers between that vector and the output; none makes the
+    classifier linear in it."""
+    output_norm: bool = True
+    """Whether a layer normalization (epsilon 1e-3) precedes the output, as released;
+    the paper has none."""
+    dropout: float = 0.0
+    """Share of values dropped in training before every dense layer."""
+    gru_units: int = 256
+    """Units of the recurrent heads."""
+    mixture: Mixture = "sum"
+    """Head `gamma`: the weighted sum, or, as `released`, divided by the number of
+    blocks plus one."""
+    unfrozen_blocks: int | Literal["all"] = 0
+    """How much of the encoder trains along: its last so many blocks, or `all` of it
+    with the input embedding. What is frozen has no dropout either."""
+
+    def __post_init__(self) -> None:
+        for name in ("class_names", "hidden_units"):
+            value = getattr(self, name)
+            if isinstance(value, str) or not isinstance(value, Sequence):
+                raise ConfigError(
+                    f"`{name}` must be a list. Received: {name}={value!r}."
+                )
+            object.__setattr__(self, name, tuple(value))
+        names: tuple[object, ...] = self.class_names
+        if not all(isinstance(name, str) and name for name in names):
+            raise ConfigError(
+                f"Class names must be text. Received: class_names={list(names)}."
+            )
+        if len(names) < 2 or len(set(names)) < len(names):
+            raise ConfigError(
+                "A classifier needs two or more different classes. "
+                f"Received: class_names={list(names)}."
+            )
+        for units in self.hidden_units:
+            _check_positive_integer("hidden_units", units)
+        _check_positive_integer("gru_units", self.gru_units)
+        for name, choices in (("head", Head), ("mixture", Mixture)):
+            if getattr(self, name) not in get_args(choices):
+                raise ConfigError(
+                    unknown_name(name, str(getattr(self, name)), get_args(choices))
+                )
+        if not isinstance(self.output_norm, bool):
+            raise ConfigError(
+                "`output_norm` must be True or False. "
+                f"Received: output_norm={self.output_norm!r}."
+            )
+        _check_dropout(self.dropout)
+        self._check_unfrozen_blocks()
+
+    def _check_unfrozen_blocks(self) -> None:
+        blocks: object = self.unfrozen_blocks
+        if blocks != "all" and (
+            not isinstance(blocks, int) or isinstance(blocks, bool) or blocks < 0
+        ):
+            raise ConfigError(
+                '`unfrozen_blocks` must be a number from 0 or "all". '
+                f"Received: unfrozen_blocks={blocks!r}."
+            )
+        if blocks and self.head not in BLOCK_HEADS:
+            raise ConfigError(
+                f'head="{self.head}" has no blocks to unfreeze; all that it has trains. '
+                f"Received: unfrozen_blocks={blocks!r}. Leave it at 0."
+            )
 
 
 def _check_positive_integer(name: str, value: object) -> None:
@@ -222,3 +343,11 @@ def _check_positive_integer(name: str, value: object) -> None:
 def _check_number(name: str, value: object) -> None:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise ConfigError(f"`{name}` must be a number. Received: {name}={value!r}.")
+
+
+def _check_dropout(value: float) -> None:
+    _check_number("dropout", value)
+    if not 0.0 <= value < 1.0:
+        raise ConfigError(
+            f"`dropout` must be at least 0 and below 1. Received: dropout={value}."
+        )

@@ -1,8 +1,9 @@
-"""What all models share: they are made from an `EncoderConfig` and say so."""
+"""What all models share: they are made from configs and say from which."""
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import keras
 
@@ -12,17 +13,23 @@ __all__ = ["ConfiguredModel"]
 
 
 class ConfiguredModel(keras.Model):
-    """A Keras model whose constructor takes a config, a seed, a name and a dtype.
+    """A Keras model whose constructor takes configs, a seed, a name and a dtype.
 
-    Subclasses set `config` and `seed`; saving and loading follow from that.
+    Subclasses set an attribute for each of their configs, and `seed`; saving and
+    loading follow from that.
     """
+
+    kind: ClassVar[str] = ""
+    """What a preset calls such a model; empty for a model that presets do not hold."""
+    config_classes: ClassVar[Mapping[str, Any]] = {"config": EncoderConfig}
+    """Classes of the configs, by the constructor's argument."""
 
     config: EncoderConfig
     seed: int | None
 
     def get_config(self) -> dict[str, Any]:
         return {
-            "config": self.config.to_dict(),
+            **{name: getattr(self, name).to_dict() for name in self.config_classes},
             "seed": self.seed,
             "name": self.name,
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
@@ -31,7 +38,20 @@ class ConfiguredModel(keras.Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
         options = dict(config)
-        encoder_config = EncoderConfig.from_dict(options.pop("config"))
+        for name, config_class in cls.config_classes.items():
+            options[name] = config_class.from_dict(options[name])
         if isinstance(options.get("dtype"), dict):
             options["dtype"] = keras.saving.deserialize_keras_object(options["dtype"])
-        return cls(encoder_config, **options)
+        return cls(**options)
+
+    def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
+        """Train; see `keras.Model.fit`. Datasets keep their own order.
+
+        Returns
+        -------
+        history : keras.callbacks.History
+        """
+        if not isinstance(x, dict):
+            # Keras would warn that it does not shuffle what it cannot shuffle.
+            kwargs.setdefault("shuffle", False)
+        return super().fit(x, y, **kwargs)

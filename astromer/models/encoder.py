@@ -37,7 +37,9 @@ class Encoder(ConfiguredModel):
     Call arguments: a dictionary with ``time`` [d] and ``mag`` [mag] relative to their
     means, ``valid`` and ``hidden``, each of shape ``(batch, window_size)``. Returns the
     last block's output, shape ``(batch, window_size, hidden_dim)``. Padding never
-    changes the result at valid positions, and no output depends on a hidden magnitude.
+    changes the result at valid positions, and no output depends on a hidden magnitude -
+    unless the config repeats what the released code does (`hidden_magnitude`,
+    `attention_mask`).
 
     Parameters
     ----------
@@ -101,7 +103,7 @@ class Encoder(ConfiguredModel):
         x = keras.layers.Add(name="input_embedding", dtype=policy)(
             [embed_mag(mag), encode_time(inputs[batch.TIME])]
         )
-        x = keras.layers.Dropout(
+        x = layers.Dropout(
             config.dropout, seed=seeds[1], name="input_dropout", dtype=policy
         )(x)
         bias = attention_bias(inputs[batch.VALID], inputs[batch.HIDDEN])

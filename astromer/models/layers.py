@@ -16,6 +16,7 @@ __all__ = [
     "LAYER_NORM_EPSILON",
     "AttentionBias",
     "AttentionBlock",
+    "Dropout",
     "LogPeriodEncoding",
     "MaskedMean",
     "SelfAttention",
@@ -69,8 +70,8 @@ class SinusoidalEncoding(keras.layers.Layer):
     def call(self, time: Any) -> Any:
         time = ops.expand_dims(time, -1)
         return _interleave(
-            ops.sin(time * self._sine_frequencies),
-            ops.cos(time * self._cosine_frequencies),
+            ops.sin(ops.multiply(time, self._sine_frequencies)),
+            ops.cos(ops.multiply(time, self._cosine_frequencies)),
         )
 
     def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -123,11 +124,12 @@ class LogPeriodEncoding(keras.layers.Layer):
     def call(self, time: Any) -> Any:
         time = ops.expand_dims(time, -1)
         whole = ops.floor(time)
-        cycles = whole * self._coarse
+        # `ops.multiply`, since a tensor of PyTorch does not take an array by itself.
+        cycles = ops.multiply(whole, self._coarse)
         phase = (
             (cycles - ops.floor(cycles))
-            + whole * self._fine
-            + (time - whole) * self._frequencies
+            + ops.multiply(whole, self._fine)
+            + ops.multiply(time - whole, self._frequencies)
         )
         angle = (phase - ops.floor(phase)) * (2.0 * math.pi)
         return _interleave(ops.sin(angle), ops.cos(angle))
@@ -313,6 +315,18 @@ class SelfAttention(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("astromer")
+class Dropout(keras.layers.Dropout):
+    """Drop values in training, unless frozen: what does not train is deterministic.
+
+    Keras's own drops values in a layer whose ``trainable`` is False, too. Call
+    arguments, returns and parameters are the same.
+    """
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        return super().call(inputs, training=training and self.trainable)
+
+
+@keras.saving.register_keras_serializable("astromer")
 class AttentionBlock(keras.layers.Layer):
     """One block of the encoder: attention, then a tanh feed-forward network.
 
@@ -380,10 +394,8 @@ class AttentionBlock(keras.layers.Layer):
             )
         self.attention_norm = _layer_norm("attention_norm", policy)
         self.output_norm = _layer_norm("output_norm", policy)
-        self.attention_dropout = keras.layers.Dropout(
-            dropout, seed=seeds[2], dtype=policy
-        )
-        self.output_dropout = keras.layers.Dropout(dropout, seed=seeds[3], dtype=policy)
+        self.attention_dropout = Dropout(dropout, seed=seeds[2], dtype=policy)
+        self.output_dropout = Dropout(dropout, seed=seeds[3], dtype=policy)
 
     def build(self, x_shape: Any, *_: Any, **__: Any) -> None:
         hidden_shape = (*x_shape[:-1], self.hidden_dim)

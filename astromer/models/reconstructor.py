@@ -43,6 +43,8 @@ class Reconstructor(ConfiguredModel):
         As for `Encoder`; the reconstruction itself is always float32.
     """
 
+    kind = "reconstructor"
+
     def __init__(
         self,
         config: EncoderConfig | None = None,
@@ -129,18 +131,6 @@ class Reconstructor(ConfiguredModel):
     def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
-
-    def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
-        """Train; see `keras.Model.fit`. Datasets keep their own order.
-
-        Returns
-        -------
-        history : keras.callbacks.History
-        """
-        if not isinstance(x, dict):
-            # Keras would warn that it does not shuffle what it cannot shuffle.
-            kwargs.setdefault("shuffle", False)
-        return super().fit(x, y, **kwargs)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

@@ -16,17 +16,23 @@ import pooch
 
 from astromer.bundled import bundled_folder
 from astromer.errors import PresetError, unknown_name
+from astromer.presets.official import OFFICIAL, OfficialWeights
 
 __all__ = [
     "CARD_NAME",
     "CONFIG_NAME",
     "METADATA_NAME",
     "PRESETS_VARIABLE",
+    "RUN_PRESET_NAME",
     "WEIGHTS_NAME",
     "PresetInfo",
     "describe_preset",
+    "downloads_folder",
     "find_preset",
     "list_presets",
+    "list_unfetched",
+    "preset_folders",
+    "read_json",
     "user_folder",
 ]
 
@@ -34,6 +40,9 @@ CONFIG_NAME: Final = "config.json"
 WEIGHTS_NAME: Final = "model.weights.h5"
 METADATA_NAME: Final = "metadata.json"
 CARD_NAME: Final = "README.md"
+
+RUN_PRESET_NAME: Final = "preset"
+"""Folder within a training run that holds its best model."""
 
 PRESETS_VARIABLE: Final = "ASTROMER_PRESETS"
 """Environment variable that names another folder for the user's presets."""
@@ -79,14 +88,20 @@ def user_folder() -> Path:
     return Path(chosen) if chosen else Path(pooch.os_cache("astromer")) / "presets"
 
 
+def downloads_folder() -> Path:
+    """Return the folder of downloaded files, among the user's presets but none."""
+    return user_folder() / ".downloads"
+
+
 def find_preset(name_or_path: str | os.PathLike[str]) -> Path:
     """Return the folder of a preset.
 
     Parameters
     ----------
     name_or_path : str or path
-        A name, such as ``"macho"``, or a folder that `save_pretrained` wrote. A string
-        with a separator, or one that starts with a dot, is taken as a path.
+        A name, such as ``"macho"``, or a folder that `save_pretrained` wrote, or the
+        folder of a training run, whose best model is taken. A string with a separator,
+        or one that starts with a dot, is taken as a path.
 
     Returns
     -------
@@ -101,20 +116,26 @@ def find_preset(name_or_path: str | os.PathLike[str]) -> Path:
     path = Path(text).expanduser()
     is_path = not isinstance(name_or_path, str) or len(path.parts) > 1
     is_path = is_path or text.startswith((".", "~"))
+    folders = {} if is_path else preset_folders()
+    if text in folders:
+        return folders[text]
+    # A run has a `config.json` of its own: its preset comes first.
+    for candidate in (path / RUN_PRESET_NAME, path):
+        if (candidate / CONFIG_NAME).is_file():
+            return candidate
     if is_path:
-        if (path / CONFIG_NAME).is_file():
-            return path
         raise PresetError(
             f"A preset is a folder with a `{CONFIG_NAME}`. Received: path={path}, "
             f"which {'has none' if path.is_dir() else 'is not a folder'}. "
             "Save one with `save_pretrained`."
         )
-    folders = _folders()
-    if text in folders:
-        return folders[text]
-    if (path / CONFIG_NAME).is_file():
-        return path
-    raise PresetError(unknown_name("preset", text, folders))
+    if text in OFFICIAL:
+        raise PresetError(
+            f"The authors' weights must be downloaded once. Received: preset={text!r}. "
+            f'Call fetch_preset("{text}"), or run: astromer presets fetch {text}.'
+        )
+    names = {*folders, *OFFICIAL}
+    raise PresetError(unknown_name("preset", text, names) + _how_to_fetch())
 
 
 def describe_preset(name_or_path: str | os.PathLike[str]) -> PresetInfo:
@@ -155,6 +176,11 @@ def describe_preset(name_or_path: str | os.PathLike[str]) -> PresetInfo:
     )
 
 
+def _how_to_fetch() -> str:
+    unfetched = ", ".join(weights.name for weights in list_unfetched())
+    return f" To download first: {unfetched}." if unfetched else ""
+
+
 def list_presets() -> list[PresetInfo]:
     """Return the presets that can be loaded by name: those that ship come first.
 
@@ -163,7 +189,19 @@ def list_presets() -> list[PresetInfo]:
     presets : list of PresetInfo
         A preset that cannot be read says so in its description.
     """
-    return [_describe_or_say_why_not(path) for path in _folders().values()]
+    return [_describe_or_say_why_not(path) for path in preset_folders().values()]
+
+
+def list_unfetched() -> list[OfficialWeights]:
+    """Return the authors' weights that `fetch_preset` could add to the presets.
+
+    Returns
+    -------
+    weights : list of OfficialWeights
+        Those that are not among the presets yet.
+    """
+    folders = preset_folders()
+    return [weights for name, weights in OFFICIAL.items() if name not in folders]
 
 
 def _describe_or_say_why_not(path: Path) -> PresetInfo:
@@ -205,7 +243,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _folders() -> dict[str, Path]:
+def preset_folders() -> dict[str, Path]:
+    """Return the folders of the presets that can be loaded by name.
+
+    Returns
+    -------
+    folders : dict of pathlib.Path
+        By name: those that ship come first, and win.
+    """
     found: dict[str, Path] = {}
     for root in (bundled_folder("presets"), user_folder()):
         if root.is_dir():

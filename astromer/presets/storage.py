@@ -1,6 +1,6 @@
 """Models to preset folders and back.
 
-A folder holds `config.json` (the encoder's options and what kind of model it is),
+A folder holds `config.json` (what kind of model it is and its options),
 `model.weights.h5`, `metadata.json` (provenance, scores, versions, the weights'
 SHA-256), `golden.npz` (two small windows and what the model gave for them when it was
 saved) and `README.md`, the model card.
@@ -22,7 +22,7 @@ import numpy as np
 from astromer import batch
 from astromer._version import __version__
 from astromer.errors import ConfigError, PresetError
-from astromer.models import EncoderConfig, Reconstructor
+from astromer.models.configured import ConfiguredModel
 from astromer.presets.registry import (
     CARD_NAME,
     CONFIG_NAME,
@@ -44,13 +44,19 @@ FORMAT_VERSION: Final = 1
 """Raised whenever a reader of older presets would misread newer ones."""
 
 _GOLDEN_SHAPE = (2, 24)
-_KIND = "reconstructor"
 
-Model = TypeVar("Model", bound=Reconstructor)
+_PUBLIC_CLASSES = {"reconstructor": "Astromer", "classifier": "Classifier"}
+"""The classes to load presets with, by the kind of model."""
+_SECTIONS = {"config": "encoder", "classifier_config": "classifier"}
+"""Where `config.json` keeps a config, by the argument of the model's constructor."""
+_OUTPUTS = {"reconstructor": "reconstruction", "classifier": "logits"}
+"""Names of the golden outputs, by the kind of model."""
+
+Model = TypeVar("Model", bound=ConfiguredModel)
 
 
 def save_preset(
-    model: Reconstructor,
+    model: ConfiguredModel,
     path: str | Path,
     *,
     metadata: Mapping[str, Any] | None = None,
@@ -60,7 +66,7 @@ def save_preset(
 
     Parameters
     ----------
-    model : Reconstructor
+    model : Reconstructor or ClassifierNetwork
     path : str or pathlib.Path
         Folder to write; its name becomes the preset's. An existing preset is
         replaced, anything else in the folder stays.
@@ -92,8 +98,11 @@ def save_preset(
     model.save_weights(path / WEIGHTS_NAME)
     config = {
         "format_version": FORMAT_VERSION,
-        "kind": _KIND,
-        "encoder": model.config.to_dict(),
+        "kind": model.kind,
+        **{
+            _SECTIONS[name]: getattr(model, name).to_dict()
+            for name in model.config_classes
+        },
     }
     facts = {
         "description": "",
@@ -115,7 +124,8 @@ def save_preset(
     _write_json(path / METADATA_NAME, facts)
     inputs = _golden_inputs()
     outputs = np.asarray(model(inputs, training=False))
-    np.savez(path / GOLDEN_NAME, allow_pickle=False, **inputs, reconstruction=outputs)
+    golden = {**inputs, _OUTPUTS[model.kind]: outputs}
+    np.savez(path / GOLDEN_NAME, allow_pickle=False, **golden)
     text = card if card is not None else _write_card(path.name, config, facts)
     (path / CARD_NAME).write_text(text, encoding="utf-8")
     return path
@@ -135,7 +145,7 @@ def load_preset(
     name_or_path : str or path
         See `find_preset`.
     model_class : type
-        `Reconstructor` or a child of it.
+        `Reconstructor`, `ClassifierNetwork` or a child of one of them.
     load_weights : bool
         False gives the architecture with new, random weights.
     dtype : str or keras.DTypePolicy, optional
@@ -143,31 +153,28 @@ def load_preset(
 
     Returns
     -------
-    model : Reconstructor
+    model : Reconstructor or ClassifierNetwork
 
     Raises
     ------
     PresetError
-        If there is no such preset, it was written by a newer version, or its weights
-        are damaged or do not fit its configuration.
+        If there is no such preset, it holds another kind of model or was written by a
+        newer version, or its weights are damaged or do not fit its configuration.
     """
     path = find_preset(name_or_path)
     config = read_json(path / CONFIG_NAME)
-    version, kind = config.get("format_version"), config.get("kind")
-    if version != FORMAT_VERSION or kind != _KIND:
-        raise PresetError(
-            f"This version reads presets of format {FORMAT_VERSION} and kind "
-            f"`{_KIND}`. Received: path={path}, format_version={version}, "
-            f"kind={kind}. Install the version of astromer that wrote it."
-        )
+    _check_kind(config, name_or_path, model_class)
     try:
-        encoder_config = EncoderConfig.from_dict(config["encoder"])
+        options = {
+            name: config_class.from_dict(config[_SECTIONS[name]])
+            for name, config_class in model_class.config_classes.items()
+        }
+        model = model_class(**options, name=_model_name(path), dtype=dtype)
     except (KeyError, TypeError, ConfigError) as error:
         raise PresetError(
-            f"`{CONFIG_NAME}` does not describe an encoder. Received: path={path} "
-            f"({error}). Save the preset again with `save_pretrained`."
+            f"`{CONFIG_NAME}` does not describe a {model_class.kind}. Received: "
+            f"path={path} ({error}). Save the preset again with `save_pretrained`."
         ) from error
-    model = model_class(encoder_config, name=_model_name(path), dtype=dtype)
     if load_weights:
         _check_weights(path)
         try:
@@ -180,20 +187,21 @@ def load_preset(
     return model
 
 
-def golden_difference(name_or_path: str | Path, model: Reconstructor) -> float:
+def golden_difference(name_or_path: str | Path, model: ConfiguredModel) -> float:
     """Compare a model with what its preset gave when it was saved.
 
     Parameters
     ----------
     name_or_path : str or path
         See `find_preset`.
-    model : Reconstructor
+    model : Reconstructor or ClassifierNetwork
         Usually the same preset, loaded.
 
     Returns
     -------
     difference : float
-        Largest absolute difference of the reconstructed magnitudes [mag].
+        Largest absolute difference of the reconstructed magnitudes [mag], or of a
+        classifier's logits.
 
     Raises
     ------
@@ -205,9 +213,40 @@ def golden_difference(name_or_path: str | Path, model: Reconstructor) -> float:
         raise PresetError(f"The preset has no golden values. Received: path={path}.")
     with np.load(path) as golden:
         inputs = {name: golden[name] for name in batch.INPUTS}
-        expected = golden["reconstruction"]
-    outputs = np.asarray(model(inputs, training=False))
-    return float(np.abs(outputs - expected)[inputs[batch.VALID]].max())
+        expected = golden[_OUTPUTS[model.kind]]
+    difference = np.abs(np.asarray(model(inputs, training=False)) - expected)
+    if model.kind == "reconstructor":
+        # What is reconstructed at padding means nothing.
+        difference = difference[inputs[batch.VALID]]
+    return float(difference.max())
+
+
+def _check_kind(
+    config: Mapping[str, Any], name_or_path: str | Path, model_class: type[Model]
+) -> None:
+    """Raise PresetError unless a preset is of this version and of the class's kind."""
+    version, kind = config.get("format_version"), config.get("kind")
+    if version != FORMAT_VERSION or kind not in _PUBLIC_CLASSES:
+        raise PresetError(
+            f"This version reads presets of format {FORMAT_VERSION} and kind "
+            f"{' or '.join(_PUBLIC_CLASSES)}. Received: preset={name_or_path}, "
+            f"format_version={version}, kind={kind}. "
+            "Install the version of astromer that wrote it."
+        )
+    if kind == model_class.kind:
+        return
+    right = f'{_PUBLIC_CLASSES[kind]}.from_pretrained("{name_or_path}")'
+    step = f"Load it with `{right}`"
+    if model_class.kind == "classifier":
+        step = (
+            "Put a new classifier on it with "
+            f"`{model_class.__name__}.from_astromer({right}, class_names)`"
+        )
+    raise PresetError(
+        f"`{model_class.__name__}` loads a {model_class.kind}, and the preset holds a "
+        f"{kind}, the class `{_PUBLIC_CLASSES[kind]}`. "
+        f"Received: preset={name_or_path}, kind={kind}. {step}."
+    )
 
 
 def _golden_inputs() -> dict[str, np.ndarray[Any, Any]]:
@@ -265,6 +304,8 @@ def _write_card(name: str, config: Mapping[str, Any], facts: Mapping[str, Any]) 
         if title in facts:
             lines += ["", f"## {title.capitalize()}", "", "```json"]
             lines += [json.dumps(facts[title], indent=2), "```"]
-    lines += ["", "## Encoder", "", "```json"]
-    lines += [json.dumps(config["encoder"], indent=2), "```", ""]
-    return "\n".join(lines)
+    for section in _SECTIONS.values():
+        if section in config:
+            lines += ["", f"## {section.capitalize()}", "", "```json"]
+            lines += [json.dumps(config[section], indent=2), "```"]
+    return "\n".join([*lines, ""])

@@ -1,8 +1,7 @@
 """The few rules of protobuf that an Example is written and read by.
 
 Doing without its library, a converter process starts at once and depends on no
-version of it. Damaged bytes raise one of `DAMAGE`, for whoever knows which record
-they came from.
+version of it. What every message has in common is in `astromer.wire`.
 """
 
 from __future__ import annotations
@@ -13,17 +12,9 @@ from typing import Any, Final
 
 import numpy as np
 
-__all__ = [
-    "DAMAGE",
-    "first_value",
-    "iterate_fields",
-    "iterate_map",
-    "tagged",
-    "varint",
-]
+from astromer.wire import iterate_fields, read_varint
 
-DAMAGE: Final = (AttributeError, LookupError, TypeError, ValueError)
-"""What reading raises on bytes that are something else."""
+__all__ = ["first_value", "iterate_map", "tagged", "varint"]
 
 _MORE: Final = 0x80
 _UINT64: Final = (1 << 64) - 1
@@ -46,41 +37,6 @@ def varint(value: int) -> bytes:
 def tagged(tag: bytes, payload: bytes) -> bytes:
     """Write a field: its tag, its size, and what it holds."""
     return tag + varint(len(payload)) + payload
-
-
-def iterate_fields(message: bytes) -> Iterator[tuple[int, Any]]:
-    """Read a message field by field.
-
-    Parameters
-    ----------
-    message : bytes
-
-    Yields
-    ------
-    number : int
-        Number of the field.
-    value : int or bytes
-        An integer as stored, without a sign; anything else as bytes.
-
-    Raises
-    ------
-    ValueError or IndexError
-        If the bytes are no message of integers, texts and messages.
-    """
-    position = 0
-    while position < len(message):
-        tag, position = _read_varint(message, position)
-        if tag & 7 == 0:
-            value, position = _read_varint(message, position)
-            yield tag >> 3, value
-            continue
-        if tag & 7 != 2:
-            raise ValueError(f"wire type {tag & 7}")
-        size, position = _read_varint(message, position)
-        if position + size > len(message):
-            raise ValueError("a field runs past the end")
-        yield tag >> 3, message[position : position + size]
-        position += size
 
 
 def iterate_map(message: bytes) -> Iterator[tuple[str, bytes]]:
@@ -113,7 +69,7 @@ def first_value(feature: bytes) -> Any:
         return float(np.frombuffer(first, "<f4", count=1)[0])
     if kind == _INT64_LIST:
         # A packed list arrives as bytes, an unpacked one as its number.
-        number = first if isinstance(first, int) else _read_varint(first, 0)[0]
+        number = first if isinstance(first, int) else read_varint(first, 0)[0]
         number &= _UINT64
         return number - (1 << 64) * (number >> 63)
     return first
@@ -123,14 +79,3 @@ def _first_field(message: bytes) -> tuple[int, Any]:
     for field in iterate_fields(message):
         return field
     raise ValueError("an empty feature")
-
-
-def _read_varint(data: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < _MORE:
-            return value, position
-        shift += 7

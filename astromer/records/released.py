@@ -17,13 +17,9 @@ from numpy.typing import NDArray
 
 from astromer.errors import RecordError
 from astromer.lightcurve import LightCurve
-from astromer.records.protobuf import (
-    DAMAGE,
-    first_value,
-    iterate_fields,
-    iterate_map,
-)
+from astromer.records.protobuf import first_value, iterate_map
 from astromer.records.schema import iterate_frames
+from astromer.wire import DAMAGE, iterate_fields
 
 __all__ = ["read_released_records"]
 

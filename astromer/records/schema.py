@@ -12,19 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-import google_crc32c
 import numpy as np
 
 from astromer.errors import RecordError
 from astromer.lightcurve import LightCurve
-from astromer.records.protobuf import (
-    DAMAGE,
-    first_value,
-    iterate_fields,
-    iterate_map,
-    tagged,
-    varint,
-)
+from astromer.records.protobuf import first_value, iterate_map, tagged, varint
+from astromer.wire import DAMAGE, iterate_fields, masked_crc
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -220,10 +213,7 @@ def iterate_frames(path: Path) -> Iterator[bytes]:
 
 
 def _masked_crc(data: bytes) -> bytes:
-    """CRC32C as TFRecord stores it: rotated and offset, so a CRC of CRCs is safe."""
-    crc = google_crc32c.value(data)
-    masked = (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
-    return struct.pack("<I", masked)
+    return struct.pack("<I", masked_crc(data))
 
 
 # Protobuf tags: field number << 3 | wire type (2 = length delimited, 0 = varint).

@@ -17,15 +17,15 @@ LENGTHS = (19, 8, 1, 9, 24, 3, 16, 8, 33, 5)
 
 def make_model(**options: Any) -> Reconstructor:
     """Build a model of random weights, the mask token included."""
-    config = EncoderConfig(
-        num_layers=2,
-        num_heads=2,
-        head_dim=4,
-        hidden_dim=8,
-        intermediate_dim=8,
-        window_size=8,
-        time_encoding="log_period",
-        **options,
+    sizes = {"num_layers": 2, "num_heads": 2, "head_dim": 4, "hidden_dim": 8}
+    config = EncoderConfig.from_dict(
+        {
+            **sizes,
+            "intermediate_dim": 8,
+            "window_size": 8,
+            "time_encoding": "log_period",
+            **options,
+        }
     )
     model = Reconstructor(config, seed=1)
     model.encoder.get_layer("visible_magnitude").token.assign(0.3)

@@ -12,6 +12,7 @@ from astromer.inference import Embeddings, embed
 from astromer.lightcurve import LightCurve
 from astromer.models import Encoder, Reconstructor
 from astromer.models.layers import MaskedMean
+from tests.inference.conftest import make_model
 
 W = 8
 CLOSE = {"rtol": 0, "atol": 2e-6}
@@ -135,6 +136,32 @@ def test_company_does_not_change_embeddings(model, curves, rng):
     shuffled = embed(model, [curves[place] for place in order], batch_size=4)
     assert shuffled.object_id.tolist() == [curves[k].object_id for k in order]
     np.testing.assert_allclose(shuffled.embedding, expected[order], **CLOSE)
+
+
+def test_padding_that_has_weight_is_that_of_a_full_window(rng):
+    model = make_model(attention_mask="released_astromer1", window_size=60)
+    curves = [
+        LightCurve(np.arange(n) + 0.5, rng.normal(15.0, 0.3, n), np.full(n, 0.1))
+        for n in (7, 60, 3)
+    ]
+    expected = []
+    for curve in curves:
+        valid = (np.arange(60) < len(curve))[None]
+        inputs = {"valid": valid, "hidden": np.zeros((1, 60), bool)}
+        for name, values in (("time", curve.time), ("mag", curve.mag)):
+            inputs[name] = np.zeros((1, 60), np.float32)
+            inputs[name][valid] = values - values.mean(dtype=np.float64)
+        output = np.asarray(model.encoder(inputs))
+        expected.append(output[valid].mean(axis=0))
+        # So few positions as there are observations give something else.
+        narrow = {name: v[:, : len(curve)] for name, v in inputs.items()}
+        other = np.asarray(model.encoder(narrow))[0].mean(axis=0)
+        assert np.abs(other - expected[-1]).max() > 1e-3 or len(curve) == 60
+    for found in (
+        embed(model, curves).embedding,
+        [embed(model, curve).embedding[0] for curve in curves],
+    ):
+        np.testing.assert_allclose(found, expected, **CLOSE)
 
 
 @pytest.mark.parametrize("layer", [0, 1, 2, -1, -3, np.int64(1)])

@@ -170,6 +170,24 @@ def test_batch_size_does_not_change_reconstructions(model, curves, batch_size):
     np.testing.assert_allclose(found, expected, **CLOSE)
 
 
+def test_padding_that_has_weight_is_that_of_a_full_window():
+    model = make_model(attention_mask="released_astromer1", window_size=60)
+    short, long = make_curve(7), make_curve(60, seed=1)
+    together = reconstruct(model, [short, long], num_folds=0).reconstruction
+    alone = reconstruct(model, short, num_folds=0).reconstruction
+    mean = short.mag.mean(dtype=np.float64)
+    padding = (0, 60 - len(short))
+    inputs = {
+        "time": np.pad(short.time - short.time.mean(), padding),
+        "mag": np.pad(short.mag - mean, padding),
+        "valid": np.pad(np.ones(len(short), bool), padding),
+        "hidden": np.zeros(60, bool),
+    }
+    by_hand = np.asarray(model({name: v[None] for name, v in inputs.items()}))[0]
+    for found in (alone, together[: len(short)]):
+        np.testing.assert_allclose(found, by_hand[: len(short)] + mean, **CLOSE)
+
+
 def test_chunks_do_not_change_reconstructions(model, curves, monkeypatch):
     expected = reconstruct(model, curves)
     monkeypatch.setattr(inference.reconstruction, "OBSERVATIONS_PER_CHUNK", 20)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from astromer.errors import ConfigError
-from astromer.models import EncoderConfig
+from astromer.models import ClassifierConfig, EncoderConfig
 
 POSITIVE_INTEGERS = (
     "num_layers",
@@ -167,3 +167,95 @@ def test_from_name_prefers_overrides():
 def test_from_name_lists_known_names_for_unknown_one():
     with pytest.raises(ConfigError, match=r'mean "astromer.*Known: astromer1, '):
         EncoderConfig.from_name("astromer3")
+
+
+# --- The classifier
+
+OTHER_CLASSIFIER = {
+    "class_names": ["EB", "RRab", "RRc"],
+    "head": "cls",
+    "hidden_units": [12, 6],
+    "output_norm": False,
+    "dropout": 0.2,
+    "gru_units": 32,
+    "mixture": "released",
+    "unfrozen_blocks": "all",
+}
+
+
+def make_classifier(**options):
+    return ClassifierConfig(**{"class_names": ("a", "b"), **options})
+
+
+def test_classifier_returns_from_json_unchanged():
+    names = {field.name for field in dataclasses.fields(ClassifierConfig)}
+    assert set(OTHER_CLASSIFIER) == names
+    config = ClassifierConfig.from_dict(OTHER_CLASSIFIER)
+    restored = ClassifierConfig.from_dict(json.loads(json.dumps(config.to_dict())))
+    assert restored == config
+    assert restored.to_dict() == OTHER_CLASSIFIER
+    assert hash(config) == hash(restored)
+    default = make_classifier()
+    for name in names - {"class_names"}:
+        assert getattr(config, name) != getattr(default, name), name
+
+
+def test_classifier_has_the_papers_layers_by_default():
+    config = make_classifier()
+    assert (config.head, config.mixture) == ("gamma", "sum")
+    assert config.hidden_units == (1024, 512, 256)
+    assert config.unfrozen_blocks == 0
+
+
+def test_classifier_needs_class_names():
+    with pytest.raises(TypeError, match="class_names"):
+        ClassifierConfig()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"class_names": "ab"},
+            "`class_names` must be a list. Received: class_names='ab'",
+        ),
+        ({"class_names": {"a": 0}}, "must be a list. Received: class_names={'a': 0}"),
+        (
+            {"class_names": ("a",)},
+            "two or more different classes. Received: class_names=",
+        ),
+        ({"class_names": ("a", "b", "a")}, "Received: class_names=['a', 'b', 'a']"),
+        ({"class_names": ("a", "")}, "must be text. Received: class_names=['a', '']"),
+        ({"class_names": (0, 1)}, "must be text. Received: class_names=[0, 1]"),
+        (
+            {"hidden_units": 12},
+            "`hidden_units` must be a list. Received: hidden_units=12",
+        ),
+        ({"hidden_units": (8, 0)}, "positive integer. Received: hidden_units=0"),
+        ({"gru_units": 2.5}, "positive integer. Received: gru_units=2.5"),
+        ({"head": "gama"}, 'Received: head="gama". Did you mean "gamma"?'),
+        ({"mixture": "summ"}, 'Received: mixture="summ". Did you mean "sum"?'),
+        ({"output_norm": 1}, "must be True or False. Received: output_norm=1"),
+        ({"dropout": 1.0}, "at least 0 and below 1. Received: dropout=1.0"),
+        ({"dropout": "a"}, "`dropout` must be a number"),
+        (
+            {"unfrozen_blocks": -1},
+            'a number from 0 or "all". Received: unfrozen_blocks=-1',
+        ),
+        ({"unfrozen_blocks": True}, "Received: unfrozen_blocks=True"),
+        ({"unfrozen_blocks": "both"}, "Received: unfrozen_blocks='both'"),
+        (
+            {"head": "raw_gru", "unfrozen_blocks": 1},
+            'head="raw_gru" has no blocks to unfreeze',
+        ),
+        ({"head": "input_mean", "unfrozen_blocks": "all"}, "unfrozen_blocks='all'"),
+    ],
+)
+def test_classifier_raises_for_value_that_cannot_work(options, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        make_classifier(**options)
+
+
+def test_classifier_suggests_nearest_option_for_unknown_one():
+    with pytest.raises(ConfigError, match=r'"heads"\. Did you mean "head"'):
+        ClassifierConfig.from_dict({"class_names": ["a", "b"], "heads": "mean"})

@@ -1,4 +1,4 @@
-"""Every option of the encoder changes something: none is decoration."""
+"""Every option of the models changes something: none is decoration."""
 
 import dataclasses
 
@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from astromer.inference import embed
-from astromer.models import EncoderConfig, Reconstructor
+from astromer.models import (
+    ClassifierConfig,
+    ClassifierNetwork,
+    EncoderConfig,
+    Reconstructor,
+)
 from tests.models.windows import make_inputs, tiny_config
 
 LOG_PERIOD = {"time_encoding": "log_period"}
@@ -125,3 +130,67 @@ def test_number_of_parameters_is_the_published_one(config, count):
     assert model.count_params() == count
     # The head: LayerNorm with two weights per channel, Dense(1) with a bias.
     assert count - model.encoder.count_params() == 3 * config.hidden_dim + 1
+
+
+# --- The classifier
+
+# Option: what goes with it, and a value other than that of `CLASSIFIER`.
+CLASSIFIER = {"class_names": ("a", "b", "c"), "hidden_units": (4,)}
+CLASSIFIER_CHANGES = {
+    "class_names": ({}, ("a", "b")),
+    "head": ({}, "mean"),
+    "hidden_units": ({}, (4, 4)),
+    "output_norm": ({}, False),
+    "dropout": ({}, 0.5),
+    "gru_units": ({"head": "gru"}, 5),
+    "mixture": ({"output_norm": False}, "released"),
+    "unfrozen_blocks": ({}, 1),
+}
+
+
+def classifiers(option, **extra):
+    """Return two classifiers of one seed that differ in an option only."""
+    goes_with, value = CLASSIFIER_CHANGES[option]
+    base = ClassifierConfig(**{**CLASSIFIER, **goes_with, **extra})
+    changed = dataclasses.replace(base, **{option: value})
+    assert getattr(base, option) != value
+    return [
+        ClassifierNetwork(tiny_config(), config, seed=0) for config in (base, changed)
+    ]
+
+
+def test_every_option_of_the_classifier_has_a_case():
+    names = {field.name for field in dataclasses.fields(ClassifierConfig)}
+    assert set(CLASSIFIER_CHANGES) == names
+
+
+@pytest.mark.parametrize(
+    "option", ["class_names", "head", "hidden_units", "output_norm", "gru_units"]
+)
+def test_option_of_the_classifier_changes_number_of_parameters(option):
+    base, changed = classifiers(option)
+    assert base.count_params() != changed.count_params()
+
+
+@pytest.mark.parametrize("option", ["head", "output_norm", "dropout", "mixture"])
+def test_option_of_the_classifier_changes_logits(option, rng):
+    inputs = make_inputs(rng)
+    training = option == "dropout"
+    base, changed = (
+        np.asarray(model(inputs, training=training)) for model in classifiers(option)
+    )
+    assert np.abs(base - changed).max() > 1e-3
+
+
+def test_dropout_of_a_linear_classifier_changes_logits(rng):
+    inputs = make_inputs(rng)
+    base, changed = classifiers("dropout", hidden_units=())
+    expected = np.asarray(base(inputs, training=True))
+    assert np.abs(np.asarray(changed(inputs, training=True)) - expected).max() > 1e-3
+    np.testing.assert_array_equal(base(inputs), changed(inputs))
+
+
+def test_unfrozen_blocks_change_what_trains():
+    base, changed = classifiers("unfrozen_blocks")
+    more = len(changed.trainable_weights) - len(base.trainable_weights)
+    assert more == len(changed.get_layer("block_1").weights)

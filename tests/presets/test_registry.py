@@ -8,7 +8,14 @@ import pooch
 import pytest
 
 from astromer.errors import PresetError
-from astromer.presets import describe_preset, find_preset, list_presets, user_folder
+from astromer.presets import (
+    describe_preset,
+    find_preset,
+    list_presets,
+    list_unfetched,
+    user_folder,
+)
+from astromer.presets.official import OFFICIAL
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -74,13 +81,30 @@ def test_unknown_name_suggests_the_nearest_and_lists_all(folders, write_preset):
     write_preset(folders[0], "macho")
     write_preset(folders[1], "atlas")
     message = (
-        'Unknown preset. Received: preset="machoo". '
-        'Did you mean "macho"? Known: atlas, macho.'
+        'Unknown preset. Received: preset="machoo". Did you mean "macho"? Known: '
+        "atlas, macho, macho-astromer1-official, macho-astromer2-official. To download "
+        "first: macho-astromer1-official, macho-astromer2-official."
     )
     with pytest.raises(PresetError, match=f"^{re.escape(message)}$"):
         find_preset("machoo")
     with pytest.raises(LookupError, match="Known: atlas, macho"):
         describe_preset("zoo")
+
+
+def test_official_weights_are_presets_once_they_are_fetched(folders, write_preset):
+    name = "macho-astromer1-official"
+    assert [weights.name for weights in list_unfetched()] == list(OFFICIAL)
+    message = rf'preset=\'{name}\'.*fetch_preset\("{name}"\).* presets fetch {name}\.$'
+    with pytest.raises(PresetError, match=message):
+        find_preset(name)
+    path = write_preset(folders[1], name)
+    assert find_preset(name) == path
+    assert [weights.name for weights in list_unfetched()] == list(OFFICIAL)[1:]
+    with pytest.raises(PresetError, match=r"To download first: macho-astromer2-\w+\.$"):
+        find_preset("zoo")
+    write_preset(folders[1], "macho-astromer2-official")
+    with pytest.raises(PresetError, match=r"Known: [^.]+\.$"):
+        find_preset("zoo")
 
 
 @pytest.mark.parametrize("as_type", [str, Path])
@@ -153,6 +177,8 @@ def test_presets_are_listed_and_described_without_keras(folders, write_preset):
     code = (
         "import sys; from astromer.presets import list_presets, describe_preset;"
         "from astromer import list_presets as again;"
+        "from astromer.presets import find_official, list_unfetched;"
+        "assert find_official(list_unfetched()[0].name);"
         "names = [p.name for p in list_presets()]; assert again() == list_presets();"
         "print(describe_preset('own').survey, 'own' in names,"
         " sorted({'keras', 'tensorflow', 'jax', 'torch'} & set(sys.modules)))"
@@ -171,3 +197,17 @@ def test_presets_are_listed_and_described_without_keras(folders, write_preset):
 def test_presets_room_raises_for_unknown_name():
     with pytest.raises(ImportError, match="cannot import name 'load_presets'"):
         from astromer.presets import load_presets  # type: ignore[attr-defined] # noqa: F401
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_preset_of_a_run_is_found_in_its_folder(
+    as_text, folders, tmp_path, write_preset
+):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.json").write_text("{}")
+    expected = write_preset(run, "preset", survey="mine")
+    # By its own name, and by its path.
+    for given in ("run", str(run)) if as_text else (run,):
+        assert find_preset(given).resolve() == expected
+        assert describe_preset(given).survey == "mine"

@@ -11,7 +11,7 @@ import pytest
 from astromer._version import __version__
 from astromer.bundled import bundled_folder
 from astromer.errors import ConfigError, PresetError
-from astromer.models import Reconstructor
+from astromer.models import ClassifierConfig, ClassifierNetwork, Reconstructor
 from astromer.presets import (
     describe_preset,
     golden_difference,
@@ -200,12 +200,12 @@ def test_missing_checksum_raises(preset):
     [
         ({"format_version": 2}, "format_version=2, kind=reconstructor"),
         ({"format_version": None}, "format_version=None"),
-        ({"kind": "classifier"}, "format_version=1, kind=classifier"),
+        ({"kind": "regressor"}, "format_version=1, kind=regressor"),
     ],
 )
 def test_foreign_format_raises(preset, changes, received):
     edit(preset / "config.json", **changes)
-    message = f"reads presets of format 1 and kind `reconstructor`.*{received}"
+    message = f"format 1 and kind reconstructor or classifier.*{received}.*Install"
     with pytest.raises(PresetError, match=message):
         load_preset(preset, Reconstructor)
 
@@ -221,7 +221,7 @@ def test_foreign_format_raises(preset, changes, received):
 )
 def test_config_that_is_no_encoder_raises(preset, encoder, reason):
     edit(preset / "config.json", encoder=encoder)
-    with pytest.raises(PresetError, match=f"does not describe an encoder.*{reason}"):
+    with pytest.raises(PresetError, match=f"does not describe a reconstr.*{reason}"):
         load_preset(preset, Reconstructor)
 
 
@@ -229,7 +229,7 @@ def test_config_without_encoder_raises(preset):
     (preset / "config.json").write_text(
         '{"format_version": 1, "kind": "reconstructor"}'
     )
-    with pytest.raises(PresetError, match=r"not describe an encoder.*'encoder'"):
+    with pytest.raises(PresetError, match=r"not describe a reconstructor.*'encoder'"):
         load_preset(preset, Reconstructor)
 
 
@@ -249,7 +249,97 @@ def test_shipped_presets_give_what_they_gave_when_saved(monkeypatch):
     if not presets:
         pytest.skip("needs a preset in presets/, where there is none")
     for preset in presets:
-        model = load_preset(preset.name, Reconstructor)
+        kind = json.loads((preset.path / "config.json").read_text())["kind"]
+        classes = {"reconstructor": Reconstructor, "classifier": ClassifierNetwork}
+        model = load_preset(preset.name, classes[kind])
         assert golden_difference(preset.name, model) < 1e-4, preset.name
         assert preset.num_parameters == model.count_params()
         assert preset.card.startswith("#")
+
+
+# --- Classifiers
+
+CLASSIFIER = ClassifierConfig(
+    class_names=("EB", "RRab", "RRc"), hidden_units=(5,), dropout=0.1, unfrozen_blocks=1
+)
+
+
+@pytest.fixture
+def classifier():
+    model = ClassifierNetwork(CONFIG, CLASSIFIER, seed=0)
+    randomize(model, np.random.default_rng(5))
+    return model
+
+
+def test_saved_classifier_loads_bit_equal(classifier, tmp_path, rng):
+    path = save_preset(classifier, tmp_path / "mine", metadata=METADATA)
+    loaded = load_preset(path, ClassifierNetwork)
+    assert (loaded.config, loaded.classifier_config) == (CONFIG, CLASSIFIER)
+    inputs = make_inputs(rng)
+    np.testing.assert_array_equal(loaded(inputs), classifier(inputs))
+    assert golden_difference(path, loaded) == 0.0
+    kernel = loaded.get_layer("output").kernel
+    kernel.assign(kernel + 0.01)
+    assert golden_difference(path, loaded) > 1e-4
+    trainable = len(loaded.trainable_weights)
+    assert trainable == len(classifier.trainable_weights) < len(loaded.weights)
+
+
+def test_config_of_a_classifier_holds_both_parts(classifier, tmp_path):
+    path = save_preset(classifier, tmp_path / "mine")
+    assert json.loads((path / "config.json").read_text()) == {
+        "format_version": 1,
+        "kind": "classifier",
+        "encoder": CONFIG.to_dict(),
+        "classifier": CLASSIFIER.to_dict(),
+    }
+    card = describe_preset(path).card
+    assert '"RRab"' in card.partition("## Classifier")[2]
+    assert '"time_base": 1000.0' in card.partition("## Encoder")[2]
+
+
+def test_classifier_of_a_reconstructors_preset_names_both_and_the_way(preset):
+    message = (
+        "`ClassifierNetwork` loads a classifier, and the preset holds a reconstructor, "
+        f"the class `Astromer`. Received: preset={preset}, kind=reconstructor. Put a "
+        "new classifier on it with `ClassifierNetwork.from_astromer("
+        f'Astromer.from_pretrained("{preset}"), class_names)`.'
+    )
+    with pytest.raises(PresetError, match=f"^{re.escape(message)}$"):
+        load_preset(preset, ClassifierNetwork)
+
+
+def test_reconstructor_of_a_classifiers_preset_names_both_and_the_way(
+    classifier, tmp_path
+):
+    path = save_preset(classifier, tmp_path / "mine")
+    message = (
+        "`Reconstructor` loads a reconstructor, and the preset holds a classifier, the "
+        f"class `Classifier`. Received: preset={path}, kind=classifier. "
+        f'Load it with `Classifier.from_pretrained("{path}")`.'
+    )
+    with pytest.raises(PresetError, match=f"^{re.escape(message)}$"):
+        load_preset(path, Reconstructor)
+
+
+@pytest.mark.parametrize(
+    ("section", "options", "reason"),
+    [
+        ("classifier", None, "NoneType"),
+        ("classifier", {"class_names": ["a"]}, "two or more different classes"),
+        ("classifier", {"head": "gamma"}, "class_names"),
+        (
+            "classifier",
+            {"class_names": ["a", "b"], "unfrozen_blocks": 3},
+            "num_layers=2",
+        ),
+        ("encoder", {"dropout": 2.0}, "`dropout` must be at least 0"),
+    ],
+)
+def test_config_that_is_no_classifier_raises(
+    section, options, reason, classifier, tmp_path
+):
+    path = save_preset(classifier, tmp_path / "mine")
+    edit(path / "config.json", **{section: options})
+    with pytest.raises(PresetError, match=f"does not describe a classifier.*{reason}"):
+        load_preset(path, ClassifierNetwork)
