@@ -123,12 +123,22 @@ def benchmark(
             show_default="lr rf",
         ),
     ] = None,
+    heads: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="The paper's classifiers on frozen encoders: gamma, mean, max, "
+            "attention, cls, gru.",
+            show_default="none",
+        ),
+    ] = None,
     baselines: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="features, features-no-periodogram, statistics, joined, or none.",
-            show_default="all",
+            help="features, features-no-periodogram, statistics, joined, or none; "
+            "without an encoder raw-gru, input-gru, input-mean.",
+            show_default="the first four",
         ),
     ] = None,
     reference: Annotated[
@@ -228,7 +238,8 @@ def benchmark(
             records,
             out,
             presets=presets,
-            baselines=_named(baselines, tuple(evaluation.BASELINES)),
+            heads=heads or (),
+            baselines=_named(baselines, evaluation.DEFAULT_BASELINES),
             classifiers=_named(classifiers, ("lr", "rf")),
             layers=[_layer(text) for text in layers or ["last"]],
             sizes=spc or None,

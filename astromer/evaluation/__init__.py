@@ -2,7 +2,13 @@
 
 from astromer.evaluation.classes import ClassMap, read_classes
 from astromer.evaluation.classifiers import CLASSIFIERS
-from astromer.evaluation.few_shot import BASELINES, few_shot_benchmark, make_methods
+from astromer.evaluation.few_shot import (
+    BASELINES,
+    DEFAULT_BASELINES,
+    few_shot_benchmark,
+    make_methods,
+)
+from astromer.evaluation.heads import HEADS, HeadMethod, HeadTraining
 from astromer.evaluation.interpolators import INTERPOLATORS
 from astromer.evaluation.masked import (
     MaskedWindows,
@@ -35,12 +41,16 @@ from astromer.evaluation.splits import Fold, Splits, load_splits, make_splits
 __all__ = [
     "BASELINES",
     "CLASSIFIERS",
+    "DEFAULT_BASELINES",
+    "HEADS",
     "INTERPOLATORS",
     "Benchmark",
     "ClassMap",
     "Features",
     "Fold",
     "FrozenEmbedding",
+    "HeadMethod",
+    "HeadTraining",
     "Interpolation",
     "Joined",
     "LabeledObject",

@@ -22,6 +22,7 @@ __all__ = [
     "Classifier",
     "FittedClassifier",
     "fit_classifier",
+    "tuning_folds",
 ]
 
 CLASSIFIERS_VERSION: Final = 1
@@ -193,10 +194,25 @@ class _Standardized:
         return probabilities
 
 
-def _tuning_folds(
+def tuning_folds(
     labels: NDArray[np.int64], groups: NDArray[np.int64], num_folds: int, seed: int
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Return training and validation rows with each class on both sides, or none."""
+    """Return training and validation rows of some folds, objects kept together.
+
+    Parameters
+    ----------
+    labels, groups : numpy.ndarray, shape (n,), int64
+        Class and object of each row.
+    num_folds : int
+        Fewer where a class has fewer objects.
+    seed : int
+
+    Returns
+    -------
+    folds : list of (numpy.ndarray, numpy.ndarray)
+        Rows to train on, which hold every class, and the others; none where a class has
+        a single object.
+    """
     from sklearn.model_selection import StratifiedGroupKFold
 
     objects = [len(np.unique(groups[labels == label])) for label in np.unique(labels)]
@@ -223,7 +239,7 @@ def _fit_logistic(
 
     standardizer = _Standardizer.fit(values)
     scaled = standardizer.apply(values)
-    folds = _tuning_folds(labels, groups, NUM_TUNING_FOLDS, seed)
+    folds = tuning_folds(labels, groups, NUM_TUNING_FOLDS, seed)
     losses: list[float] = []
     with warnings.catch_warnings():
         # A fit that is nearly there ranks the values of C as well as a perfect one.
@@ -293,7 +309,7 @@ def _fit_perceptron(
 
     standardizer = _Standardizer.fit(values)
     scaled = standardizer.apply(values)
-    folds = _tuning_folds(labels, groups, 5, seed)
+    folds = tuning_folds(labels, groups, 5, seed)
     rows = np.arange(len(labels))
     # Own epochs: scikit-learn's early stopping would split the rows of an object.
     train, validation = folds[0] if folds else (rows, rows)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from astromer.errors import ConfigError, unknown_name
 from astromer.evaluation.classes import ClassMap, read_classes
 from astromer.evaluation.classifiers import CLASSIFIERS
+from astromer.evaluation.heads import HEADS, HeadMethod
 from astromer.evaluation.methods import Method, VectorMethod
 from astromer.evaluation.objects import MIN_OBSERVATIONS, collect_objects
 from astromer.evaluation.protocol import run_benchmark
@@ -20,6 +21,7 @@ from astromer.evaluation.representations import (
     FrozenEmbedding,
     Joined,
     Representation,
+    Sequences,
     Statistics,
 )
 from astromer.evaluation.splits import (
@@ -32,16 +34,28 @@ from astromer.evaluation.splits import (
 from astromer.inference.sources import Source
 from astromer.progress import Progress
 
-__all__ = ["BASELINES", "few_shot_benchmark", "make_methods"]
+__all__ = ["BASELINES", "DEFAULT_BASELINES", "few_shot_benchmark", "make_methods"]
 
 BASELINES: Final[dict[str, tuple[str, ...]]] = {
     "features": ("rf", "hgb", "lr"),
     "features-no-periodogram": ("rf", "hgb"),
     "statistics": ("rf",),
     "joined": ("rf", "lr"),
+    "raw-gru": ("raw_gru",),
+    "input-gru": ("input_gru",),
+    "input-mean": ("input_mean",),
 }
 """Classifiers of each baseline. ``joined`` stands for features beside the embedding of
-each preset; see `astromer.evaluation.features` for the others."""
+each preset; the last three are networks without an encoder's blocks. See
+`astromer.evaluation.features` and `astromer.models.ClassifierConfig`."""
+
+DEFAULT_BASELINES: Final = (
+    "features",
+    "features-no-periodogram",
+    "statistics",
+    "joined",
+)
+"""Those that take no training of recurrent networks."""
 
 CACHE_NAME: Final = "cache"
 
@@ -51,7 +65,8 @@ def few_shot_benchmark(
     out: str | Path,
     *,
     presets: Sequence[str | Path] = (),
-    baselines: Sequence[str] = tuple(BASELINES),
+    baselines: Sequence[str] = DEFAULT_BASELINES,
+    heads: Sequence[str] = (),
     classifiers: Sequence[str] = ("lr", "rf"),
     layers: Sequence[EmbeddingLayer] = ("last",),
     sizes: Iterable[int] | None = None,
@@ -88,6 +103,8 @@ def few_shot_benchmark(
         `astromer.evaluation.classifiers.CLASSIFIERS`.
     layers : sequence of int, "last" or "all"
         Layers of the embeddings, each a method of its own.
+    heads : sequence of str
+        The paper's classifiers on frozen encoders; see `astromer.evaluation.heads`.
     sizes : iterable of int, optional
         Labeled objects per class: 20, 100 and 500 by default, or those of `splits`.
     num_folds : int, optional
@@ -137,6 +154,7 @@ def few_shot_benchmark(
     methods = make_methods(
         presets,
         baselines=baselines,
+        heads=heads,
         classifiers=classifiers,
         layers=layers,
         cache=out / CACHE_NAME if cache is None else Path(cache),
@@ -181,6 +199,7 @@ def few_shot_benchmark(
         "baselines": list(baselines),
         "classifiers": list(classifiers),
         "layers": list(layers),
+        "heads": list(heads),
         "splits": None if splits is None else Path(splits).name,
         "classes": None if grouping is None else grouping.groups,
         "passband": passband,
@@ -193,7 +212,8 @@ def few_shot_benchmark(
 def make_methods(
     presets: Sequence[str | Path] = (),
     *,
-    baselines: Sequence[str] = tuple(BASELINES),
+    baselines: Sequence[str] = DEFAULT_BASELINES,
+    heads: Sequence[str] = (),
     classifiers: Sequence[str] = ("lr", "rf"),
     layers: Sequence[EmbeddingLayer] = ("last",),
     cache: Path | None = None,
@@ -203,7 +223,7 @@ def make_methods(
 
     Parameters
     ----------
-    presets, baselines, classifiers, layers, num_jobs
+    presets, baselines, heads, classifiers, layers, num_jobs
         As for `few_shot_benchmark`.
     cache : pathlib.Path, optional
         Folder that keeps embeddings and features.
@@ -219,32 +239,42 @@ def make_methods(
     PresetError
         If a preset does not exist.
     """
-    for name in baselines:
-        if name not in BASELINES:
-            raise ConfigError(unknown_name("baseline", name, BASELINES))
-    for name in classifiers:
-        if name not in CLASSIFIERS:
-            raise ConfigError(unknown_name("classifier", name, CLASSIFIERS))
-    frozen = _load_frozen(presets, layers, cache)
-    features = Features(cache, num_threads=num_jobs)
-    plan: list[tuple[Representation, Sequence[str]]] = [
-        (embedding, classifiers) for embedding in frozen
-    ]
-    for name in baselines:
-        if name == "joined":
-            plan += [(Joined(features, item), BASELINES[name]) for item in frozen]
-        elif name == "statistics":
-            plan.append((Statistics(), BASELINES[name]))
-        elif name == "features":
-            plan.append((features, BASELINES[name]))
-        else:
-            few = Features(cache, periodogram=False, num_threads=num_jobs)
-            plan.append((few, BASELINES[name]))
+    for kind, names, known in (
+        ("baseline", baselines, BASELINES),
+        ("classifier", classifiers, CLASSIFIERS),
+        ("head", heads, HEADS),
+    ):
+        for name in names:
+            if name not in known:
+                raise ConfigError(unknown_name(kind, name, known))
+    frozen = _load_frozen(presets, cache)
+    by_layer = [embedding.at(layer) for embedding in frozen for layer in layers]
     methods: list[Method] = [
-        VectorMethod(representation, classifier, num_jobs=num_jobs)
-        for representation, chosen in plan
-        for classifier in chosen
+        VectorMethod(embedding, classifier, num_jobs=num_jobs)
+        for embedding in by_layer
+        for classifier in classifiers
     ]
+    for embedding in frozen:
+        sequences = Sequences(embedding, cache)
+        methods += [HeadMethod(h, embedding, sequences=sequences) for h in heads]
+    features = Features(cache, num_threads=num_jobs)
+    few = Features(cache, periodogram=False, num_threads=num_jobs)
+    vectors: dict[str, Sequence[Representation]] = {
+        "features": [features],
+        "features-no-periodogram": [few],
+        "statistics": [Statistics()],
+        "joined": [Joined(features, embedding) for embedding in by_layer],
+    }
+    for name in baselines:
+        for classifier in BASELINES[name]:
+            if name in vectors:
+                methods += [
+                    VectorMethod(vector, classifier, num_jobs=num_jobs)
+                    for vector in vectors[name]
+                ]
+            else:
+                config = frozen[0].encoder.config if frozen else None
+                methods.append(HeadMethod(classifier, config=config))
     if not methods:
         raise ConfigError(
             "There is nothing to compare. Received: "
@@ -255,17 +285,16 @@ def make_methods(
 
 
 def _load_frozen(
-    presets: Sequence[str | Path],
-    layers: Sequence[EmbeddingLayer],
-    cache: Path | None,
+    presets: Sequence[str | Path], cache: Path | None
 ) -> list[FrozenEmbedding]:
     from astromer.models import Reconstructor
     from astromer.presets import describe_preset, load_preset
 
-    frozen = []
-    for preset in presets:
-        name = describe_preset(preset).name
-        model = load_preset(preset, Reconstructor)
-        embedding = FrozenEmbedding(model, name, cache=cache)
-        frozen += [embedding.at(layer) for layer in layers]
-    return frozen
+    return [
+        FrozenEmbedding(
+            load_preset(preset, Reconstructor),
+            describe_preset(preset).name,
+            cache=cache,
+        )
+        for preset in presets
+    ]

@@ -187,7 +187,8 @@ class PresetReconstruction:
 
         def receive(rows: NDArray[np.int64], outputs: NDArray[np.float32]) -> None:
             nonlocal done
-            mag[rows, : outputs.shape[1]] = outputs + mean[rows]
+            width = min(outputs.shape[1], windows.mag.shape[1])
+            mag[rows, :width] = outputs[:, :width] + mean[rows]
             done += len(rows)
             if progress is not None:
                 progress(f"fit: {self.name}", done, len(windows), "windows")

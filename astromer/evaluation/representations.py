@@ -33,6 +33,7 @@ __all__ = [
     "Joined",
     "Representation",
     "Rows",
+    "Sequences",
     "Statistics",
 ]
 
@@ -213,12 +214,12 @@ class FrozenEmbedding(_Cached):
     ) -> None:
         from astromer.models import Reconstructor
 
-        self._encoder = model.encoder if isinstance(model, Reconstructor) else model
+        self.encoder = model.encoder if isinstance(model, Reconstructor) else model
         self._batch_size = batch_size
-        self._num_layers = len(self._encoder.layer_sequences)
-        self.name, self.key = name, _weights_hash(self._encoder)
+        self._num_layers = len(self.encoder.layer_sequences)
+        self.preset = self.name = name
+        self.weights_key = self.key = _weights_hash(self.encoder)
         super().__init__(cache)
-        self._base = name, self.key
         self.layer = layer
 
     def at(self, layer: EmbeddingLayer) -> FrozenEmbedding:
@@ -241,7 +242,8 @@ class FrozenEmbedding(_Cached):
                 f"{self._num_layers - 1}, or be last or all. Received: layer={layer}."
             )
         self._layer = layer
-        self.name, self.key = (f"{part}/{layer}" for part in self._base)
+        self.name = f"{self.preset}/{layer}"
+        self.key = f"{self.weights_key}/{layer}"
 
     def rows(self, objects: Sequence[LabeledObject]) -> Rows:
         """Return a vector per light curve of the objects."""
@@ -260,7 +262,7 @@ class FrozenEmbedding(_Cached):
     def _pool(
         self, curve: LightCurve, rows: NDArray[np.floating]
     ) -> NDArray[np.floating]:
-        sizes = _window_sizes(len(curve), self._encoder.config.window_size)
+        sizes = _window_sizes(len(curve), self.encoder.config.window_size)
         weights = sizes / len(curve)
         pooled: NDArray[np.floating] = weights @ self._chosen(rows).astype(np.float64)
         return pooled[None, :]
@@ -271,15 +273,52 @@ class FrozenEmbedding(_Cached):
         from astromer.inference import embed
 
         embeddings = embed(
-            self._encoder,
+            self.encoder,
             list(light_curves),
             per="window",
             layer="all",
             batch_size=self._batch_size,
         )
-        window_size = self._encoder.config.window_size
+        window_size = self.encoder.config.window_size
         number = [len(_window_sizes(len(c), window_size)) for c in light_curves]
         return np.split(embeddings.embedding, np.cumsum(number)[:-1])
+
+
+class Sequences(_Cached):
+    """A frozen encoder's last block, one vector per observation.
+
+    Parameters
+    ----------
+    embedding : FrozenEmbedding
+        Whose encoder it is.
+    cache : pathlib.Path, optional
+        Folder that keeps what was computed: a kilobyte per observation.
+    """
+
+    def __init__(self, embedding: FrozenEmbedding, cache: Path | None = None) -> None:
+        self.encoder = embedding.encoder
+        self.name = f"{embedding.preset}-sequences"
+        self.key = embedding.weights_key
+        super().__init__(cache)
+
+    def windows(
+        self, objects: Sequence[LabeledObject], window_size: int
+    ) -> list[NDArray[np.floating]]:
+        """Return the vectors of each window, shape ``(num_observations, channels)``."""
+        return [
+            self._cache[digest][first : first + window_size]
+            for item in objects
+            for digest, curve in zip(item.digests, item.light_curves, strict=True)
+            for first in range(0, len(curve), window_size)
+        ]
+
+    def _compute(
+        self, light_curves: Sequence[LightCurve]
+    ) -> Sequence[NDArray[np.floating]]:
+        from astromer.inference import embed
+
+        values = embed(self.encoder, list(light_curves), per="observation").embedding
+        return np.split(values, np.cumsum([len(c) for c in light_curves])[:-1])
 
 
 class Joined:

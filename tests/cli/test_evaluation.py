@@ -86,6 +86,7 @@ def test_benchmark_takes_splits_and_classes(preset, records, tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     common = ["benchmark", records, "--preset", preset, "--baselines", "none"]
     common += ["--classifiers", "lr"]
+    common += ["--heads", "mean"]
     classes = ["--classes", "slow=LPV,RRab"]
     drawn = ["--spc", "2", "--folds", "2", "--test-per-class", "1", "--seed", "3"]
     assert main([*common, *classes, *drawn, "--out", str(first)]) == 0
@@ -97,6 +98,8 @@ def test_benchmark_takes_splits_and_classes(preset, records, tmp_path):
     )
     assert [row["per_fold"] for row in one] == [row["per_fold"] for row in two]
     assert set(one[0]["per_class_f1"]) == {"slow", "RRab"}
+    assert [row["classifier"] for row in one] == ["lr", "mean"]
+    assert one[1]["window_macro_f1_mean"] is not None
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_rounding_of_a_constant_column_is_not_blown_up(rng):
 def test_tuning_keeps_the_rows_of_an_object_together(rng):
     groups = np.repeat(np.arange(12), 4)
     labels = np.repeat([0, 1], 24)
-    folds = classifiers._tuning_folds(labels, groups, 3, seed=0)
+    folds = classifiers.tuning_folds(labels, groups, 3, seed=0)
     assert len(folds) == 3
     for train, validation in folds:
         assert not set(groups[train]) & set(groups[validation])

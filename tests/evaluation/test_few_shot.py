@@ -6,7 +6,9 @@ import pytest
 
 from astromer.errors import ConfigError, PresetError
 from astromer.evaluation import few_shot as module
+from astromer.evaluation.classifiers import CLASSIFIERS
 from astromer.evaluation.few_shot import few_shot_benchmark, make_methods
+from astromer.evaluation.heads import WITHOUT_BLOCKS
 from astromer.evaluation.splits import make_splits
 from astromer.presets import save_preset
 
@@ -32,10 +34,31 @@ def test_methods_are_presets_then_baselines(preset, tmp_path):
         ("features-no-periodogram", "hgb"),
         ("statistics", "rf"),
         ("features+tiny/last", "rf"),
-        ("features+tiny/last", "lr"),
         ("features+tiny/0", "rf"),
+        ("features+tiny/last", "lr"),
         ("features+tiny/0", "lr"),
     ]
+
+
+def test_heads_follow_their_presets_and_networks_come_last(preset, tmp_path):
+    methods = make_methods(
+        [preset],
+        classifiers=["lr"],
+        heads=["gamma", "max"],
+        baselines=["input-mean", "statistics", "raw-gru"],
+        cache=tmp_path,
+    )
+    assert [(method.name, method.classifier) for method in methods] == [
+        ("tiny/last", "lr"),
+        ("tiny", "gamma"),
+        ("tiny", "max"),
+        ("no encoder", "input_mean"),
+        ("statistics", "rf"),
+        ("no encoder", "raw_gru"),
+    ]
+    # They see the windows that the preset sees.
+    assert methods[3].config.window_size == 8
+    assert make_methods(baselines=["raw-gru"])[0].config.window_size == 200
 
 
 def test_all_methods_together_run_and_share_a_cache(
@@ -78,6 +101,7 @@ def test_options_are_in_the_results(preset, make_survey, tmp_path):
         "baselines": [],
         "classifiers": ["lr"],
         "layers": ["all"],
+        "heads": [],
         "splits": None,
         "classes": {"calm": ["slow", "flat"], "fast": ["fast"]},
         "passband": None,
@@ -140,6 +164,8 @@ def test_passband_is_the_only_one_read(preset, make_star, tmp_path):
     [
         ({"baselines": ["feature"]}, 'baseline="feature".*Did you mean "features"'),
         ({"classifiers": ["svm"]}, 'classifier="svm"'),
+        ({"heads": ["gama"]}, 'head="gama".*Did you mean "gamma"'),
+        ({"heads": ["raw_gru"]}, 'head="raw_gru"'),
         ({"baselines": []}, r"presets=\[\], baselines=\[\]"),
         (
             {"baselines": ["statistics"], "reference": ("features", "rf")},
@@ -160,8 +186,6 @@ def test_an_unknown_preset_is_named(tmp_path):
 
 
 def test_every_baseline_names_known_classifiers():
-    from astromer.evaluation.classifiers import CLASSIFIERS
-
-    assert {c for chosen in module.BASELINES.values() for c in chosen} <= set(
-        CLASSIFIERS
-    )
+    used = {name for chosen in module.BASELINES.values() for name in chosen}
+    assert used <= {*CLASSIFIERS, *WITHOUT_BLOCKS}
+    assert set(module.DEFAULT_BASELINES) <= set(module.BASELINES)
