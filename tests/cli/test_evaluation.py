@@ -1,5 +1,6 @@
 """`benchmark` and `benchmark-reconstruction` on simulated stars with a tiny preset."""
 
+import functools
 import json
 
 import numpy as np
@@ -20,9 +21,12 @@ TINY = {
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """Fewer trees: what is tested does not depend on their number."""
-    from astromer.evaluation import classifiers
+    """Fewer trees and epochs: what is tested does not depend on their number."""
+    from astromer.evaluation import classifiers, few_shot, heads
 
+    quick = heads.HeadTraining(hidden_units=(8,), epochs=2)
+    head_method = functools.partial(heads.HeadMethod, training=quick)
+    monkeypatch.setattr(few_shot, "HeadMethod", head_method)
     monkeypatch.setattr(classifiers, "NUM_TREES", 10)
     monkeypatch.setattr(classifiers, "NUM_BOOSTING_ROUNDS", 10)
 
