@@ -17,6 +17,7 @@ from astromer.cli import (
     classification,
     demo,
     embeddings,
+    evaluation,
     presets,
     records,
     terminal,
@@ -70,6 +71,10 @@ app.command("finetune")(training.finetune)
 app.command("embed")(embeddings.embed)
 app.command("reconstruct")(embeddings.reconstruct)
 app.command("predict")(classification.predict)
+app.command("benchmark", cls=evaluation.SeveralValues)(evaluation.benchmark)
+app.command("benchmark-reconstruction", cls=evaluation.SeveralValues)(
+    evaluation.benchmark_reconstruction
+)
 app.add_typer(presets.app, name="presets")
 app.command("demo")(demo.demo)
 

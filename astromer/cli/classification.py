@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
 import typer
 from rich.text import Text
 
@@ -84,6 +83,8 @@ def predict(
 
 def _summary(classifications: Classifications) -> list[Text]:
     """Count predictions by class, and how many of the classes given they repeat."""
+    import numpy as np
+
     predicted, given = classifications.predicted, classifications.class_name
     names = classifications.class_names
     counts = ((name, int((predicted == name).sum())) for name in names)

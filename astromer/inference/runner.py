@@ -82,7 +82,7 @@ def compiled(
 
     Parameters
     ----------
-    owner : Encoder, or a model with an `encoder`
+    owner : Encoder, Reconstructor or ClassifierNetwork
         Model whose weights are used; keeps the function as long as it lives.
     key : hashable
         What tells this function from others of the same owner.
@@ -96,10 +96,9 @@ def compiled(
     # Past Keras's attribute tracking: a function is no part of the model's state.
     functions = vars(owner).setdefault("_inference_functions", {})
     if key not in functions:
-        config = getattr(owner, "encoder", owner).config
         apply = _compile(build())
-        if config.attention_mask == "released_astromer1":
-            apply = _fill_up(apply, config.window_size)
+        if owner.config.attention_mask == "released_astromer1":
+            apply = _fill_up(apply, owner.config.window_size)
         functions[key] = apply
     function: Apply = functions[key]
     return function

@@ -1,0 +1,354 @@
+"""The paper's classifiers on windows, trained on what a frozen encoder has computed.
+
+An encoder that does not train is run once per light curve: heads that pool whole blocks
+see their means, other heads the last block's sequences, and only the baselines without
+blocks see the observations.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from astromer import batch
+from astromer._version import __version__
+from astromer.errors import ConfigError, unknown_name
+from astromer.evaluation.cache import hash_of
+from astromer.evaluation.classifiers import tuning_folds
+from astromer.evaluation.methods import Predictor, WindowProbabilities
+from astromer.evaluation.objects import LabeledObject
+from astromer.evaluation.representations import FrozenEmbedding, Sequences
+from astromer.models import ClassifierConfig, ClassifierNetwork, EncoderConfig
+from astromer.pipeline import tile_windows
+from astromer.progress import Progress
+from astromer.training import ClassificationLoss
+
+__all__ = ["HEADS", "WITHOUT_BLOCKS", "HeadMethod", "HeadTraining"]
+
+HEADS: Final = ("gamma", "mean", "max", "attention", "cls", "gru")
+"""Heads on a frozen encoder; see `astromer.models.ClassifierConfig`."""
+WITHOUT_BLOCKS: Final = ("raw_gru", "input_gru", "input_mean")
+"""Baselines that train what they need of an encoder themselves."""
+_OF_MEANS: Final = ("gamma", "mean")
+
+NO_ENCODER: Final = "no encoder"
+"""Name of the method of these baselines."""
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HeadTraining:
+    """How a head is trained."""
+
+    hidden_units: tuple[int, ...] = (1024, 512, 256)
+    """Units of the dense layers (Sect. 5.4)."""
+    gru_units: int = 256
+    """Units of recurrent heads."""
+    learning_rate: float = 1e-3
+    """Of Adam, as released."""
+    batch_size: int = 64
+    """Windows per step."""
+    epochs: int = 100
+    """Most epochs."""
+    patience: int = 10
+    """Epochs without a smaller validation loss until training stops; the best weights
+    are kept. The validation set is a fifth of the training objects."""
+
+
+class HeadMethod:
+    """A head of the paper on a frozen encoder, or a baseline without one.
+
+    It is trained on windows, of which those of an object weigh as much as one; an
+    object's probabilities are the mean over its windows, weighted by observations.
+
+    Parameters
+    ----------
+    head : str
+        Of `HEADS` or `WITHOUT_BLOCKS`.
+    embedding : FrozenEmbedding, optional
+        The encoder's; only for `HEADS`.
+    config : EncoderConfig, optional
+        Window and input embedding of `WITHOUT_BLOCKS`; ``astromer2`` by default.
+    sequences : Sequences, optional
+        The last block's, shared by several heads; kept in memory by default.
+    training : HeadTraining, optional
+
+    Raises
+    ------
+    ConfigError
+        If the head is unknown, or needs an encoder and has none.
+    """
+
+    def __init__(
+        self,
+        head: str,
+        embedding: FrozenEmbedding | None = None,
+        *,
+        config: EncoderConfig | None = None,
+        sequences: Sequences | None = None,
+        training: HeadTraining | None = None,
+    ) -> None:
+        if head not in (*HEADS, *WITHOUT_BLOCKS):
+            raise ConfigError(unknown_name("head", head, (*HEADS, *WITHOUT_BLOCKS)))
+        if head in HEADS and embedding is None:
+            raise ConfigError(
+                f'head="{head}" stands on an encoder. Received: none. Name a preset.'
+            )
+        self.classifier = head
+        self.training = training or HeadTraining()
+        self._means = embedding if head in _OF_MEANS else None
+        self._sequences: Sequences | None = None
+        if head in HEADS and embedding is not None:
+            self.config = embedding.encoder.config
+            if head not in _OF_MEANS:
+                self._sequences = sequences or Sequences(embedding)
+            self.name, base = embedding.preset, embedding.weights_key
+        else:
+            self.config = config or EncoderConfig.from_name("astromer2")
+            self.name, base = NO_ENCODER, repr(self.config.to_dict())
+        self.key = hash_of(__version__, head, base, repr(self.training))
+
+    def prepare(
+        self, objects: Sequence[LabeledObject], progress: Progress | None = None
+    ) -> None:
+        """Run the encoder, where there is one."""
+        for part in (self._means, self._sequences):
+            if part is not None:
+                part.prepare(objects, progress)
+
+    def fit(
+        self,
+        objects: Sequence[LabeledObject],
+        labels: NDArray[np.int64],
+        *,
+        num_classes: int,
+        seed: int,
+    ) -> Predictor:
+        """Train on the windows of objects, which may repeat."""
+        chosen = self.training
+        network = self._network(num_classes, seed)
+        model = self._on_cached(network)
+        windows = self._windows(objects)
+        names = [item.object_id for item in objects]
+        group = np.unique(names, return_inverse=True)[1]
+        folds = tuning_folds(labels, group, 5, seed)
+        train, validation = folds[0] if folds else (np.arange(len(labels)),) * 2
+        data = {
+            side: _Batches(
+                windows,
+                windows.of(places),
+                labels,
+                batch_size=chosen.batch_size,
+                seed=seed if side == "train" else None,
+            )
+            for side, places in (("train", train), ("validation", validation))
+        }
+        model.compile(
+            keras.optimizers.Adam(chosen.learning_rate),
+            ClassificationLoss(),
+            jit_compile=False,
+        )
+        stop = keras.callbacks.EarlyStopping(
+            "val_loss", patience=chosen.patience, restore_best_weights=True
+        )
+        history = model.fit(
+            data["train"],
+            validation_data=data["validation"],
+            epochs=chosen.epochs,
+            callbacks=[stop],
+            shuffle=False,
+            verbose=0,
+        )
+        losses = history.history["val_loss"]
+        facts: dict[str, Any] = {
+            "epochs": len(losses),
+            "best_epoch": int(np.argmin(losses)) + 1,
+        }
+        if self.classifier == "gamma":
+            shares = np.asarray(network.layer_weights(), dtype=np.float64)
+            facts["layer_weights"] = shares.round(4).tolist()
+        return _HeadPredictor(self, model, facts)
+
+    def _network(self, num_classes: int, seed: int) -> Any:
+        options = ClassifierConfig(
+            class_names=tuple(str(number) for number in range(num_classes)),
+            head=self.classifier,  # type: ignore[arg-type]
+            hidden_units=self.training.hidden_units,
+            gru_units=self.training.gru_units,
+        )
+        return ClassifierNetwork(self.config, options, seed=seed)
+
+    def _on_cached(self, network: Any) -> Any:
+        """Return the part of the network above what is cached; its layers are shared."""
+        if self.classifier in WITHOUT_BLOCKS:
+            return network
+        channels, layers = self.config.hidden_dim, self.config.num_layers + 1
+        valid = keras.Input((None,), dtype="bool", name=batch.VALID)
+        shape = (layers, channels) if self._means is not None else (None, channels)
+        values = keras.Input(shape, name="values")
+        pooling = network.get_layer("pooling")
+        # A sequence of one observation is its own mean.
+        if self.classifier == "gamma":
+            x = pooling([values[:, k : k + 1] for k in range(layers)], valid)
+        elif self.classifier == "mean":
+            x = pooling(values[:, -1:], valid)
+        elif self.classifier == "gru":
+            x = pooling(values, mask=valid)
+        else:
+            x = pooling(values, valid)
+        above = network.layers[network.layers.index(pooling) + 1 :]
+        for layer in above:
+            x = layer(x)
+        return keras.Model({"values": values, batch.VALID: valid}, x)
+
+    def _windows(self, objects: Sequence[LabeledObject]) -> _Windows:
+        curves = [curve for item in objects for curve in item.light_curves]
+        owner = np.repeat(
+            np.arange(len(objects)), [len(item.light_curves) for item in objects]
+        )
+        size = self.config.window_size
+        counts = np.array([-(-len(curve) // size) for curve in curves])
+        sizes = np.concatenate(
+            [np.minimum(len(c) - np.arange(0, len(c), size), size) for c in curves]
+        )
+        arrays: Arrays | None = None
+        sequences: list[NDArray[np.floating]] = []
+        if self._means is not None:
+            layers = self.config.num_layers + 1
+            rows = self._means.at("all").window_rows(objects).values
+            arrays = {
+                "values": rows.reshape(len(rows), layers, -1),
+                batch.VALID: np.ones((len(rows), 1), dtype=bool),
+            }
+        elif self._sequences is not None:
+            sequences = self._sequences.windows(objects, size)
+        else:
+            tiled = tile_windows(curves, size, self.config.normalization)
+            arrays = {
+                batch.TIME: tiled.time,
+                batch.MAG: tiled.mag,
+                batch.VALID: tiled.valid,
+                batch.HIDDEN: np.zeros_like(tiled.valid),
+            }
+        return _Windows(
+            arrays=arrays,
+            sequences=sequences,
+            size=sizes,
+            owner=np.repeat(owner, counts),
+            window_size=size,
+        )
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class _Windows:
+    """What a head sees of the windows of some objects."""
+
+    arrays: Arrays | None
+    """By input, a row per window; None where `sequences` are."""
+    sequences: list[NDArray[np.floating]]
+    """A window's vectors, one per observation."""
+    size: NDArray[np.int64]
+    """(num_windows,): observations."""
+    owner: NDArray[np.int64]
+    """(num_windows,): place of the object."""
+    window_size: int
+    """Positions of `sequences` that are filled up with padding."""
+
+    def of(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the windows of the objects at some places."""
+        return np.flatnonzero(np.isin(self.owner, places))
+
+    @property
+    def share(self) -> NDArray[np.float64]:
+        """(num_windows,): part of the object's observations."""
+        share: NDArray[np.float64] = (
+            self.size / np.bincount(self.owner, weights=self.size)[self.owner]
+        )
+        return share
+
+    def take(self, rows: NDArray[np.int64]) -> Arrays:
+        """Return the inputs of some windows."""
+        if self.arrays is not None:
+            return {name: values[rows] for name, values in self.arrays.items()}
+        parts = [self.sequences[row] for row in rows]
+        sizes = self.size[rows]
+        valid = np.arange(self.window_size) < sizes[:, None]
+        values = np.zeros((*valid.shape, parts[0].shape[1]), dtype=np.float32)
+        values[valid] = np.concatenate(parts)
+        return {"values": values, batch.VALID: valid}
+
+
+class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Batches of windows, in a new order each epoch if there is a seed."""
+
+    def __init__(
+        self,
+        windows: _Windows,
+        rows: NDArray[np.int64],
+        labels: NDArray[np.int64],
+        *,
+        batch_size: int,
+        seed: int | None,
+    ) -> None:
+        super().__init__()
+        self.windows, self.rows, self.labels = windows, rows, labels
+        self.batch_size = batch_size
+        self.rng = None if seed is None else np.random.default_rng(seed)
+        self.share = windows.share
+        self.order = rows
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.rows) / self.batch_size)
+
+    def __getitem__(
+        self, index: int
+    ) -> tuple[Arrays, NDArray[np.int64], NDArray[np.float64]]:
+        first = index * self.batch_size
+        rows = self.order[first : first + self.batch_size]
+        labels = self.labels[self.windows.owner[rows]]
+        return self.windows.take(rows), labels, self.share[rows]
+
+    def on_epoch_end(self) -> None:
+        if self.rng is not None:
+            self.order = self.rng.permutation(self.rows)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class _HeadPredictor:
+    method: HeadMethod
+    model: Any
+    facts: dict[str, Any]
+
+    def predict_proba(self, objects: Sequence[LabeledObject]) -> NDArray[np.float64]:
+        windows, probabilities = self._predict(objects)
+        weighted = probabilities * windows.share[:, None]
+        first = np.searchsorted(windows.owner, np.arange(len(objects)))
+        summed: NDArray[np.float64] = np.add.reduceat(weighted, first, axis=0)
+        return summed
+
+    def predict_windows(self, objects: Sequence[LabeledObject]) -> WindowProbabilities:
+        windows, probabilities = self._predict(objects)
+        return WindowProbabilities(probabilities, windows.owner)
+
+    def _predict(
+        self, objects: Sequence[LabeledObject]
+    ) -> tuple[_Windows, NDArray[np.float64]]:
+        windows = self.method._windows(objects)  # noqa: SLF001 - two halves of one thing
+        size = self.method.training.batch_size
+        rows = np.arange(len(windows.size))
+        logits = np.concatenate(
+            [
+                np.asarray(self.model.predict_on_batch(windows.take(part)))
+                for part in np.split(rows, np.arange(size, len(rows), size))
+            ]
+        ).astype(np.float64)
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return windows, weights / weights.sum(axis=1, keepdims=True)

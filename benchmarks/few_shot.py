@@ -1,0 +1,82 @@
+"""Few labels on real stars: presets, hand-crafted features and trivial statistics.
+
+`python benchmarks/few_shot.py ../shared --work DIR` converts the ASAS and Catalina
+stars of that folder without clipping, runs `astromer benchmark` on fixed splits, and
+writes `few_shot.json` and `few_shot.md` beside this script. DIR keeps records, cache
+and results, so that an interrupted run goes on, and holds an HTML report per survey.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from astromer.evaluation import few_shot_benchmark, write_report
+from astromer.progress import show_progress
+from astromer.records import convert
+
+HERE = Path(__file__).parent
+SURVEYS = {
+    "ASAS": (
+        "asas_acvs.parquet",
+        "splits_asas.json",
+        "EB=EB_unspec+EC+ED+ESD,MIRA,RRAB,RRC,DSCT",
+    ),
+    "Catalina": (
+        "crts_labelled.parquet",
+        "splits_crts.json",
+        "EA,EW,LPV,RRab,RRc,RS_CVn",
+    ),
+}
+
+
+def main() -> None:
+    """Run both surveys and write both files."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("shared", type=Path, help="folder with data/ and reference/")
+    parser.add_argument("--work", type=Path, required=True, help="folder that is kept")
+    parser.add_argument("--preset", nargs="+", default=["macho"])
+    parser.add_argument("--layers", nargs="+", default=["last", "all"])
+    parser.add_argument("--heads", nargs="*", default=["gamma", "mean"])
+    parser.add_argument("--jobs", type=int, default=2)
+    arguments = parser.parse_args()
+    results, texts = {}, []
+    for name, (data, splits, classes) in SURVEYS.items():
+        records = arguments.work / f"records_{Path(data).stem}"
+        if not records.exists():
+            convert(
+                "table",
+                arguments.shared / "data" / data,
+                records,
+                clip_percentiles=None,
+                min_observations=20,
+            )
+        out = arguments.work / f"few_shot_{name}"
+        with show_progress() as progress:
+            results[name] = few_shot_benchmark(
+                records,
+                out,
+                presets=arguments.preset,
+                layers=arguments.layers,
+                heads=arguments.heads,
+                splits=arguments.shared / "reference" / "anchors" / splits,
+                classes=classes,
+                dataset=name,
+                cache=arguments.work / "cache",
+                num_jobs=arguments.jobs,
+                resume=True,
+                progress=progress,
+            )
+        paths = write_report(out, results[name])
+        texts.append(paths["results.md"].read_text(encoding="utf-8"))
+    report = {
+        "command": "python benchmarks/few_shot.py SHARED --work DIR",
+        "results": results,
+    }
+    (HERE / "few_shot.json").write_text(json.dumps(report, indent=1) + "\n")
+    (HERE / "few_shot.md").write_text("\n".join(texts))
+
+
+if __name__ == "__main__":
+    main()
