@@ -43,9 +43,9 @@ def draw_learning_curves(
     marker = "o" if len(rows) < 30 else ""
     validation = f"{_VALIDATION_PREFIX}{score}"
     style: dict[str, Any] = {"lw": 1.2, "marker": marker, "ms": 3}
-    axes.plot(
-        epochs, [r[score] for r in rows], color=_TRAINING, label="training", **style
-    )
+    if score in rows[0]:
+        values = [row[score] for row in rows]
+        axes.plot(epochs, values, color=_TRAINING, label="training", **style)
     if validation in rows[0]:
         values = [row[validation] for row in rows]
         axes.plot(epochs, values, color=_VALIDATION, label="validation", **style)
@@ -86,7 +86,11 @@ def save_learning_curves(
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    panels = {name: label for name, label in panels.items() if name in rows[0]}
+    panels = {
+        name: label
+        for name, label in panels.items()
+        if {name, f"{_VALIDATION_PREFIX}{name}"} & {*rows[0]}
+    }
     figure = Figure(figsize=(3.4 * len(panels), 2.6), layout="constrained")
     for number, (score, label) in enumerate(panels.items(), 1):
         axes = figure.add_subplot(1, len(panels), number)
