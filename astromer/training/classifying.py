@@ -166,7 +166,7 @@ class _Run:
             },
             data={**self.data.splits.to_dict(), "classes": self._count_classes()},
         )
-        scorers = {
+        scorers: dict[str, SplitScorer] = {
             split: SplitScorer(self.data, split, len(self.classes.names), self.loss)
             for split in ("validation", "test")
             if split in self.data.splits.sources
@@ -213,8 +213,8 @@ class _Run:
         """Make and compile the model."""
         model = self.make_model(self.options.precision)
         model.compile(
-            make_optimizer(self.options, steps_per_epoch),
-            self.loss,
+            optimizer=make_optimizer(self.options, steps_per_epoch),
+            loss=self.loss,
             metrics=classification_metrics(len(self.classes.names)),
         )
         return model

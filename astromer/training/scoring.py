@@ -17,6 +17,14 @@ from astromer.training.labels import iterate_labeled
 
 __all__ = ["ClassificationScores", "Confusion", "SplitScorer"]
 
+SCORE_NAMES: Final = (
+    "loss",
+    "accuracy",
+    "macro_f1",
+    "accuracy_object",
+    "macro_f1_object",
+)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Confusion:
@@ -75,15 +83,6 @@ class Confusion:
 class ClassificationScores:
     """What a classifier scores on a split."""
 
-    names: Final = (
-        "loss",
-        "accuracy",
-        "macro_f1",
-        "accuracy_object",
-        "macro_f1_object",
-    )
-    """Scores in `to_dict`."""
-
     loss: float
     """Mean over windows."""
     windows: Confusion
@@ -101,7 +100,7 @@ class ClassificationScores:
             self.objects.accuracy,
             self.objects.macro_f1,
         )
-        return dict(zip(self.names, values, strict=True))
+        return dict(zip(SCORE_NAMES, values, strict=True))
 
 
 class SplitScorer:
@@ -116,7 +115,7 @@ class SplitScorer:
     loss : ClassificationLoss
     """
 
-    names: Sequence[str] = ClassificationScores.names
+    names: Sequence[str] = SCORE_NAMES
 
     def __init__(
         self, data: RunData, split: str, num_classes: int, loss: ClassificationLoss
