@@ -31,8 +31,8 @@ __all__ = ["ClassifierResult", "train_classifier"]
 
 _SHOWN = {
     "loss": "loss",
-    "macro_f1": "macro F1 of windows",
-    "macro_f1_object": "macro F1 of light curves",
+    "macro_f1": "F1 of windows",
+    "macro_f1_object": "F1 of light curves",
 }
 _PANELS = {
     "loss": "loss",
@@ -240,8 +240,9 @@ class _Run:
     def _describe(self) -> str:
         survey = f"{self.data.splits.survey} " if self.data.splits.survey else ""
         unfrozen = self.config.unfrozen_blocks
+        blocks = "block" if unfrozen == 1 else f"{unfrozen} blocks"
         state = {0: "frozen", "all": "trained along"}.get(
-            unfrozen, f"its last {unfrozen} trained along"
+            unfrozen, f"its last {blocks} trained along"
         )
         return (
             f"A classifier of {len(self.classes.names)} classes, head "

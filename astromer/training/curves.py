@@ -30,7 +30,7 @@ def draw_learning_curves(
         Rows of `metrics.csv`.
     score : str
         A column of training, e.g. ``"loss"``; ``val_`` before it is validation, and
-        ``val_{score}_...`` what a simple method has in its place.
+        ``val_{score}_mean`` or ``..._interpolation`` what these have in its place.
     best_epoch : int
         Epoch whose weights were kept, from 1; 0 marks none.
 
@@ -53,11 +53,11 @@ def draw_learning_curves(
             kept = values[best_epoch - 1]
             ring = {"mfc": "none", "mec": _VALIDATION, "ms": 8, "ls": ""}
             axes.plot(best_epoch, kept, marker="o", label="kept", **ring)
-    plain = [name for name in rows[0] if name.startswith(f"{validation}_")]
-    for name, dashes in zip(plain, _DASHES, strict=False):
-        label = name.removeprefix(f"{validation}_")
+    plain = {f"{validation}_{name}": label for name, label in _PLAIN.items()}
+    found = [name for name in rows[0] if name in plain]
+    for name, dashes in zip(found, _DASHES, strict=False):
         style = {"color": _MUTED, "lw": 1, "ls": dashes}
-        axes.axhline(rows[-1][name], label=_PLAIN.get(label, label), **style)
+        axes.axhline(rows[-1][name], label=plain[name], **style)
     axes.set_xlabel("epoch", fontsize=_SIZE_PT)
     axes.tick_params(direction="in", top=True, right=True, labelsize=_SIZE_PT - 1)
     return axes
