@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import keras
 from keras import ops
@@ -24,13 +24,17 @@ from astromer.training.options import TrainingOptions
 from astromer.training.run_folder import RunFolder
 
 __all__ = [
+    "VALIDATION_PREFIX",
     "Constants",
     "RunCallback",
     "RunState",
     "StopRequest",
+    "Validate",
     "is_better_higher",
     "stop_requests",
 ]
+
+VALIDATION_PREFIX: Final = "val_"
 
 NAMED_OBJECTS = 8
 """Objects that an error names; a batch may hold thousands."""
@@ -93,6 +97,34 @@ class Constants(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is not None:
             logs.update(self.scores)
+
+
+class Validate(keras.callbacks.Callback):
+    """Score the model after every epoch, for every log.
+
+    Parameters
+    ----------
+    validate : callable
+        Takes the model, returns scores of validation.
+    on_begin : callable
+        Called before.
+    """
+
+    def __init__(
+        self,
+        validate: Callable[[keras.Model], Mapping[str, float]],
+        on_begin: Callable[[], None],
+    ) -> None:
+        super().__init__()
+        self.validate = validate
+        self.on_begin = on_begin
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.on_begin()
+        _sync(self.model)
+        for name, value in self.validate(self.model).items():
+            if logs is not None:
+                logs[f"{VALIDATION_PREFIX}{name}"] = value
 
 
 class StopRequest:
@@ -202,7 +234,7 @@ class RunCallback(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         state, logs = self.state, logs or {}
-        self._sync()
+        _sync(self.model)
         state.epoch += 1
         rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
         state.rows.append(
@@ -230,7 +262,7 @@ class RunCallback(keras.callbacks.Callback):
 
     def save(self) -> None:
         """Write the checkpoint that a resumed run goes on from."""
-        self._sync()
+        _sync(self.model)
         now = time.monotonic()
         self.state.seconds = self._seconds + now - self._start
         cpu = time.process_time() - self._cpu_start
@@ -249,12 +281,6 @@ class RunCallback(keras.callbacks.Callback):
         return minutes >= self.options.checkpoint_minutes or (
             steps is not None and self.state.step - self._saved_step >= steps
         )
-
-    def _sync(self) -> None:
-        # On JAX the variables are elsewhere while `fit` runs.
-        sync = getattr(self.model, "jax_state_sync", None)
-        if sync is not None:
-            sync()
 
     def _stop_if_asked(self) -> None:
         if self.request.signal is not None:
@@ -280,7 +306,7 @@ class RunCallback(keras.callbacks.Callback):
     def _describe_epoch(self, logs: Mapping[str, Any], better: bool) -> str:
         parts = [
             f"{title}{label} {logs[prefix + name]:.4f}"
-            for title, prefix in (("", ""), ("validation ", "val_"))
+            for title, prefix in (("", ""), ("validation ", VALIDATION_PREFIX))
             for name, label in self.shown.items()
             if f"{prefix}{name}" in logs
         ]
@@ -300,3 +326,10 @@ class RunCallback(keras.callbacks.Callback):
             "they are sound, lower `learning_rate` or `clip_norm`. The last checkpoint "
             "is from before."
         )
+
+
+def _sync(model: keras.Model) -> None:
+    # On JAX the variables are elsewhere while `fit` runs.
+    sync = getattr(model, "jax_state_sync", None)
+    if sync is not None:
+        sync()

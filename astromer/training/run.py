@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import keras
 
 from astromer.errors import ConfigError, unknown_name
 from astromer.progress import TrainingProgress
 from astromer.training.callbacks import (
+    VALIDATION_PREFIX,
     Constants,
     RunCallback,
     RunState,
+    Validate,
     stop_requests,
 )
 from astromer.training.checkpoints import read_checkpoint, restore
@@ -35,15 +37,25 @@ from astromer.training.run_folder import (
 )
 from astromer.training.strategy import Placement, count_gpus, make_strategy
 
-__all__ = ["Report", "RunResult", "TrainedModel", "run_training"]
+__all__ = ["Report", "RunResult", "TrainedModel", "Validation", "run_training"]
 
 logger = logging.getLogger(__name__)
 
 Report = Callable[[str], None]
 """Takes a line of text about what is happening."""
 
-VALIDATION_PREFIX: Final = "val_"
 _COMPILED: Final = "compile_metrics"
+
+
+class Validation(Protocol):
+    """Scores that no metric of a batch can give, e.g. of stars with several windows."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of the scores."""
+
+    def __call__(self, model: keras.Model) -> dict[str, float]:
+        """Score a model on the whole split."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +106,7 @@ def run_training(
     *,
     shown: Mapping[str, str],
     constants: Callable[[], dict[str, float]] | None = None,
+    validate: Validation | None = None,
     progress: TrainingProgress | None = None,
     report: Report | None = None,
 ) -> TrainedModel:
@@ -117,6 +130,8 @@ def run_training(
         Names of scores that are worth a look while training, and what to call them.
     constants : callable, optional
         Returns scores to stand beside those of every epoch; called once in a run.
+    validate : Validation, optional
+        Scores the split ``"validation"`` after each epoch, in place of Keras.
     progress : TrainingProgress, optional
         Called after every batch.
     report : callable, optional
@@ -147,7 +162,8 @@ def run_training(
         model = build(steps)
         model.optimizer.build(model.trainable_variables)
     validation = fixed_batches(data, "validation")
-    monitor = _choose_monitor(model, options.monitor, validation is not None)
+    names = validate.names if validate is not None and validation is not None else None
+    monitor = _choose_monitor(model, options.monitor, validation is not None, names)
     _say_what_begins(report, data, plan, strategy, steps, monitor)
 
     folder.begin(plan)
@@ -182,11 +198,14 @@ def run_training(
         callback.accumulators = accumulators or []
         # The first step takes long: TensorFlow traces the model.
         callback.show({}, "starts")
-        callbacks = [
+        callbacks: list[keras.callbacks.Callback] = [
             Constants(state.constants),
             EventWriter(folder.tensorboard),
             callback,
         ]
+        if validate is not None and validation is not None:
+            callbacks.insert(0, Validate(validate, callback.on_test_begin))
+            validation = None
         if callback.step_in_epoch and not callback.is_exhausted:
             # The rest of an epoch that was interrupted.
             fit(
@@ -249,15 +268,22 @@ def _go_on(
     return state, [values for _, values in saved]
 
 
-def _choose_monitor(model: keras.Model, name: str, has_validation: bool) -> str:
+def _choose_monitor(
+    model: keras.Model,
+    name: str,
+    has_validation: bool,
+    validation_names: Sequence[str] | None,
+) -> str:
     """Return the score to monitor; that of training where there is no validation."""
-    own = name.removeprefix(VALIDATION_PREFIX)
-    known = [metric.name for metric in model.metrics]
-    if own not in known and _COMPILED not in known:
-        prefixes = ["", VALIDATION_PREFIX] if has_validation else [""]
-        names = [prefix + score for prefix in prefixes for score in known]
+    own = name if has_validation else name.removeprefix(VALIDATION_PREFIX)
+    names = [metric.name for metric in model.metrics]
+    is_open = _COMPILED in names
+    if has_validation:
+        scored = names if validation_names is None else validation_names
+        names = [*names, *(VALIDATION_PREFIX + score for score in scored)]
+    if own not in names and not is_open:
         raise ConfigError(unknown_name("monitor", name, names))
-    return name if has_validation else own
+    return own
 
 
 def _say_what_begins(
