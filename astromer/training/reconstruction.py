@@ -23,6 +23,7 @@ from astromer.training.optimizers import Adam, learning_rate_schedule
 from astromer.training.options import PretrainOptions
 from astromer.training.run import Report, RunResult, TrainedModel, run_training
 from astromer.training.run_folder import RunFolder, RunPlan, write_whole
+from astromer.training.workers import Workers
 
 __all__ = ["StartingModel", "reconstruction_run"]
 
@@ -95,6 +96,7 @@ def reconstruction_run(
     splits: Splits,
     options: PretrainOptions,
     *,
+    workers: Workers,
     freeze: Callable[[Reconstructor], None] | None = None,
     metadata: Mapping[str, Any] | None = None,
     progress: TrainingProgress | None = None,
@@ -109,6 +111,8 @@ def reconstruction_run(
     start : StartingModel
     splits : Splits
     options : PretrainOptions
+    workers : Workers
+        From `join_workers`; only the chief writes.
     freeze : callable, optional
         Takes the model before it is compiled, and says what is not trained.
     metadata : mapping, optional
@@ -126,6 +130,7 @@ def reconstruction_run(
         encoder=start.encoder,
         masking=options.masking,
         error_weights=options.error_weights,
+        workers=workers,
     )
 
     def build(steps_per_epoch: int) -> Reconstructor:
@@ -150,7 +155,7 @@ def reconstruction_run(
         return model
 
     plan = RunPlan(
-        kind=kind, options=options, model=start.to_dict(), data=splits.to_dict()
+        kind=kind, options=options, model=start.to_dict(), data=data.to_dict()
     )
     trained = run_training(
         folder,
@@ -162,7 +167,10 @@ def reconstruction_run(
         progress=progress,
         report=report,
     )
-    return _finish(folder, plan, data, start, trained, options, dict(metadata or {}))
+    facts = dict(metadata or {})
+    result = _finish(folder, plan, data, start, trained, options, facts)
+    trained.leave()
+    return result
 
 
 def _objective(options: PretrainOptions) -> dict[str, Any]:
@@ -208,6 +216,8 @@ def _finish(
         scores=scores,
         energy=energy,
     )
+    if not trained.workers.is_chief:
+        return result
     facts = {
         "epochs": state.epoch,
         "steps": state.step,
