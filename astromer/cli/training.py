@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -121,10 +122,20 @@ PrecisionName = Annotated[
     typer.Option("--precision", help="Of the computation.", rich_help_panel=RUN),
 ]
 StrategyName = Annotated[
-    Literal["auto", "one", "mirrored"],
+    Literal["auto", "one", "mirrored", "multiworker"],
     typer.Option(
         "--strategy",
-        help="One device, or several at once; auto takes all GPUs that there are.",
+        help="One device, several at once, or all hosts of TF_CONFIG; auto takes all "
+        "GPUs that there are.",
+        rich_help_panel=RUN,
+    ),
+]
+BackendName = Annotated[
+    Literal["tensorflow", "jax", "torch"] | None,
+    typer.Option(
+        "--backend",
+        show_default="KERAS_BACKEND, else tensorflow",
+        help="What computes. Each trains alone: jax and torch need no TensorFlow.",
         rich_help_panel=RUN,
     ),
 ]
@@ -208,6 +219,7 @@ def pretrain(
     precision: PrecisionName = "float32",
     strategy: StrategyName = "auto",
     devices: Devices = None,
+    backend: BackendName = None,
     cache: Cache = False,
     checkpoint_minutes: CheckpointMinutes = 10.0,
     seed: Seed = 0,
@@ -220,6 +232,7 @@ def pretrain(
     A run that was interrupted, even killed, goes on with --resume.
     """
     values = dict(locals())
+    terminal.choose_backend(backend)
     from astromer.training.options import PretrainOptions
 
     given = _given(context, PretrainOptions, values)
@@ -274,6 +287,7 @@ def finetune(
     precision: PrecisionName = "float32",
     strategy: StrategyName = "auto",
     devices: Devices = None,
+    backend: BackendName = None,
     cache: Cache = False,
     checkpoint_minutes: CheckpointMinutes = 10.0,
     seed: Seed = 0,
@@ -281,6 +295,7 @@ def finetune(
 ) -> None:
     """Go on training a preset on other light curves, with the same objective."""
     values = dict(locals())
+    terminal.choose_backend(backend)
     from astromer.presets import find_preset
     from astromer.training.options import FinetuneOptions
 
@@ -420,7 +435,7 @@ def _given(
     options_class: type[TrainingOptions],
     values: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Keep the training options that the user gave, checked before TensorFlow starts."""
+    """Keep the training options that the user gave, checked before Keras starts."""
     from dataclasses import fields
 
     names = {field.name for field in fields(options_class)} | {"recipe"}
@@ -429,7 +444,8 @@ def _given(
         options_class.from_toml(values["config"], **given)
     elif not values["resume"]:
         options_class.from_dict(given)
-    terminal.start_tensorflow()
+    if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
+        terminal.start_tensorflow()
     return given
 
 
@@ -439,6 +455,10 @@ def _report(line: str) -> None:
 
 def _conclude(result: RunResult) -> None:
     """Print the scores, and what it took."""
+    if not result.preset.is_dir():
+        # Of several workers the chief writes, on its own disk.
+        terminal.output("Done: worker 0 has the preset.")
+        return
     numbers = ["R2", "RMSE [mag]", "R2 of a line", "R2 of the mean"]
     table = terminal.make_table(
         "Hidden observations", ["split", *numbers], numeric=numbers

@@ -22,6 +22,7 @@ from astromer.training.checkpoints import write_checkpoint
 from astromer.training.data import RunData
 from astromer.training.options import TrainingOptions
 from astromer.training.run_folder import RunFolder
+from astromer.training.workers import Workers
 
 __all__ = [
     "VALIDATION_PREFIX",
@@ -162,7 +163,10 @@ def stop_requests() -> Iterator[StopRequest]:
 
 
 class RunCallback(keras.callbacks.Callback):
-    """Keep the state of a run and its folder up to date."""
+    """Keep the state of a run and its folder up to date.
+
+    Of several workers each has one; only the chief's writes and speaks.
+    """
 
     def __init__(
         self,
@@ -189,6 +193,7 @@ class RunCallback(keras.callbacks.Callback):
         self.request = request
         self.progress = progress
         self.report = report
+        self.workers: Workers = data.workers
         self.accumulators: list[Any] = []
         self._seconds, self._cpu = state.seconds, state.cpu_seconds
         self._start, self._cpu_start = time.monotonic(), time.process_time()
@@ -220,7 +225,7 @@ class RunCallback(keras.callbacks.Callback):
     ) -> None:
         logs = logs or {}
         if not math.isfinite(logs.get("loss", 0.0)):
-            self._fail(logs["loss"])
+            self._fail(float(logs["loss"]))
         self.state.step += 1
         self.show(logs)
         # The last step of an epoch leads to its end, which saves.
@@ -230,9 +235,11 @@ class RunCallback(keras.callbacks.Callback):
             self._stop_if_asked()
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._end_if_cut_short()
         self.show({}, "validates")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._end_if_cut_short()
         state, logs = self.state, logs or {}
         _sync(self.model)
         state.epoch += 1
@@ -248,17 +255,23 @@ class RunCallback(keras.callbacks.Callback):
         state.waited = 0 if better else state.waited + 1
         if better:
             state.best, state.best_epoch = value, state.epoch
-            write_checkpoint(
-                self.folder.best,
-                {"model": self.model.variables},
-                {"epoch": state.epoch, **logs},
-            )
-        self.folder.write_metrics(state.rows)
+            if self.workers.is_chief:
+                write_checkpoint(
+                    self.folder.best,
+                    {"model": self.model.variables},
+                    {"epoch": state.epoch, **logs},
+                )
+        if self.workers.is_chief:
+            self.folder.write_metrics(state.rows)
         self.save()
         self.report(self._describe_epoch(logs, better))
         if self.is_exhausted:
             self.model.stop_training = True
         self._stop_if_asked()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        if self._is_together and self.model.stop_training and not self.is_exhausted:
+            raise self._interrupt()
 
     def save(self) -> None:
         """Write the checkpoint that a resumed run goes on from."""
@@ -270,10 +283,26 @@ class RunCallback(keras.callbacks.Callback):
         groups = {
             "model": self.model.variables,
             "optimizer": self.model.optimizer.variables,
-            "metrics": self.model.metrics_variables if self.step_in_epoch else [],
+            "metrics": self.model.metrics_variables if self._keeps_metrics else [],
         }
-        write_checkpoint(self.folder.last, groups, self.state.to_dict())
+        if self.workers.is_chief:
+            write_checkpoint(self.folder.last, groups, self.state.to_dict())
         self._saved_at, self._saved_step = now, self.state.step
+
+    @property
+    def saved_step(self) -> int:
+        """Batches that the last checkpoint has seen."""
+        return self._saved_step
+
+    @property
+    def _is_together(self) -> bool:
+        return len(self.workers) > 1
+
+    @property
+    def _keeps_metrics(self) -> bool:
+        # Reading the metrics of several workers takes all of them at once, and the
+        # chief alone knows that it is time to save.
+        return self.step_in_epoch > 0 and not self._is_together
 
     def _is_due(self) -> bool:
         steps = self.options.checkpoint_steps
@@ -283,11 +312,24 @@ class RunCallback(keras.callbacks.Callback):
         )
 
     def _stop_if_asked(self) -> None:
-        if self.request.signal is not None:
-            raise KeyboardInterrupt(
-                f"Interrupted after batch {self.state.step}, and saved. Resume the run "
-                "to go on."
-            )
+        if self.request.signal is None:
+            return
+        if not self._is_together:
+            raise self._interrupt()
+        # One that ends alone would leave the others waiting: they agree in a step.
+        self.model.stop_training = True
+
+    def _end_if_cut_short(self) -> None:
+        """End where workers have agreed to, within an epoch."""
+        if self._is_together and self.step_in_epoch < self.steps_per_epoch:
+            self.save()
+            raise self._interrupt()
+
+    def _interrupt(self) -> KeyboardInterrupt:
+        return KeyboardInterrupt(
+            f"Interrupted after batch {self.state.step}, and saved. Resume the run "
+            f"{'on all workers ' if self._is_together else ''}to go on."
+        )
 
     def show(self, logs: Mapping[str, Any], doing: str = "") -> None:
         """Tell how far the run is."""
@@ -317,12 +359,13 @@ class RunCallback(keras.callbacks.Callback):
         step, epoch = self.state.step, self.state.epoch + 1
         ids = self.data.object_ids(step)
         named = ", ".join(ids[:NAMED_OBJECTS])
+        others = " of this worker; the others name theirs" if self._is_together else ""
         more = (
             f" and {len(ids) - NAMED_OBJECTS} more" if len(ids) > NAMED_OBJECTS else ""
         )
         raise RunError(
             f"The loss is no longer a number. Received: loss={loss} in epoch {epoch}, "
-            f"batch {step}, with the objects {named}{more}. Look at their magnitudes; if "
+            f"batch {step}, with the objects {named}{more}{others}. Look at their magnitudes; if "
             "they are sound, lower `learning_rate` or `clip_norm`. The last checkpoint "
             "is from before."
         )

@@ -89,11 +89,12 @@ def _counts(data: Mapping[str, Any]) -> str:
 
 
 def _devices(trained: TrainedModel) -> str:
-    energy, replicas = trained.energy, trained.strategy.num_replicas_in_sync
+    energy, replicas = trained.energy, trained.replicas
+    hosts = f" on each of {energy.hosts} hosts" if energy.hosts > 1 else ""
     if energy.gpus:
-        return f"{energy.gpus} GPU{'s' if energy.gpus > 1 else ''}"
+        return f"{energy.gpus} GPU{'s' if energy.gpus > 1 else ''}{hosts}"
     spread = f", {replicas} replicas" if replicas > 1 else ""
-    return f"{energy.cores} CPU cores{spread}"
+    return f"{energy.cores} CPU cores{hosts}{spread}"
 
 
 def markdown_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:

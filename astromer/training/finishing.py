@@ -30,7 +30,7 @@ def finish_run(
     metadata: Mapping[str, Any],
     details: Mapping[str, Any] | None = None,
 ) -> RunResult:
-    """Save what a run has come to.
+    """Save what a run has come to; of several workers, the chief does.
 
     Parameters
     ----------
@@ -59,6 +59,21 @@ def finish_run(
     result : RunResult
     """
     state, energy = trained.state, trained.energy
+    by_split = {split: dict(found) for split, found in scores.items()}
+    result = RunResult(
+        folder=folder.path,
+        preset=folder.preset,
+        epochs=state.epoch,
+        steps=state.step,
+        best_epoch=state.best_epoch,
+        monitor=trained.monitor,
+        is_out_of_patience=trained.is_out_of_patience,
+        history=state.rows,
+        scores=by_split,
+        energy=energy,
+    )
+    if not trained.workers.is_chief:
+        return result
     facts = {
         "epochs": state.epoch,
         "steps": state.step,
@@ -68,7 +83,6 @@ def finish_run(
         "carbon_kg": energy.carbon,
         "seconds": state.seconds,
     }
-    by_split = {split: dict(found) for split, found in scores.items()}
     metadata = {
         "survey": plan.data["survey"],
         "description": description,
@@ -98,15 +112,4 @@ def finish_run(
     write_whole(folder.card, lambda stream: stream.write(card.encode()))
     summary = {"scores": by_split, **facts, "energy": energy.to_dict()}
     folder.write_json(folder.result, {**summary, **(details or {})})
-    return RunResult(
-        folder=folder.path,
-        preset=folder.preset,
-        epochs=state.epoch,
-        steps=state.step,
-        best_epoch=state.best_epoch,
-        monitor=trained.monitor,
-        is_out_of_patience=trained.is_out_of_patience,
-        history=state.rows,
-        scores=by_split,
-        energy=energy,
-    )
+    return result

@@ -36,7 +36,7 @@ LossForm = Literal["released", "paper"]
 Precision = Literal["float32", "mixed_bfloat16"]
 Recipe = Literal["default", "released"]
 Schedule = Literal["constant", "cosine"]
-StrategyName = Literal["auto", "one", "mirrored"]
+StrategyName = Literal["auto", "one", "mirrored", "multiworker"]
 
 MAY_CHANGE: Final = (
     "epochs",
@@ -110,16 +110,18 @@ class TrainingOptions:
     precision: Precision = "float32"
     """Of the computation; weights are float32 always, and so is what is scored."""
     strategy: StrategyName = "auto"
-    """One device, or all of `devices` at once (MirroredStrategy); auto takes all GPUs
-    that there are."""
+    """One device, or all of `devices` at once (mirrored), or all hosts of `TF_CONFIG`
+    (multiworker); auto takes all GPUs that there are."""
     devices: tuple[str, ...] | int | None = None
     """Devices by name, e.g. ``GPU:0``, or how many; None takes all there are."""
     seed: int = 0
     """Seed of initial weights, dropout, order, windows and masks."""
     shuffle_buffer: int = 20_000
-    """Light curves from disk among which the next one is drawn."""
+    """Light curves from disk among which the next one is drawn. TensorFlow only; other
+    backends draw among all."""
     cache: bool = False
-    """Whether to hold all light curves in memory."""
+    """Whether to hold all light curves in memory; other backends than TensorFlow always
+    do."""
     checkpoint_minutes: float = 10.0
     """Longest time between two checkpoints [min]; each epoch ends with one."""
     checkpoint_steps: int | None = None

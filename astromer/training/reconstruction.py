@@ -21,6 +21,7 @@ from astromer.training.optimizers import make_optimizer
 from astromer.training.options import PretrainOptions
 from astromer.training.run import Report, RunResult, TrainedModel, run_training
 from astromer.training.run_folder import RunFolder, RunPlan
+from astromer.training.workers import Workers
 
 __all__ = ["StartingModel", "reconstruction_run"]
 
@@ -93,6 +94,7 @@ def reconstruction_run(
     splits: Splits,
     options: PretrainOptions,
     *,
+    workers: Workers,
     freeze: Callable[[Reconstructor], None] | None = None,
     metadata: Mapping[str, Any] | None = None,
     progress: TrainingProgress | None = None,
@@ -107,6 +109,8 @@ def reconstruction_run(
     start : StartingModel
     splits : Splits
     options : PretrainOptions
+    workers : Workers
+        From `join_workers`; only the chief writes.
     freeze : callable, optional
         Takes the model before it is compiled, and says what is not trained.
     metadata : mapping, optional
@@ -124,6 +128,7 @@ def reconstruction_run(
         encoder=start.encoder,
         masking=options.masking,
         error_weights=options.error_weights,
+        workers=workers,
     )
 
     def build(steps_per_epoch: int) -> Reconstructor:
@@ -134,7 +139,7 @@ def reconstruction_run(
         return model
 
     plan = RunPlan(
-        kind=kind, options=options, model=start.to_dict(), data=splits.to_dict()
+        kind=kind, options=options, model=start.to_dict(), data=data.to_dict()
     )
     trained = run_training(
         folder,
@@ -146,7 +151,10 @@ def reconstruction_run(
         progress=progress,
         report=report,
     )
-    return _finish(folder, plan, data, start, trained, options, dict(metadata or {}))
+    facts = dict(metadata or {})
+    result = _finish(folder, plan, data, start, trained, options, facts)
+    trained.leave()
+    return result
 
 
 def _objective(options: PretrainOptions) -> dict[str, Any]:

@@ -102,13 +102,13 @@ class Workers:
 
         Parameters
         ----------
-        strategy : tf.distribute.Strategy
+        strategy : tf.distribute.Strategy, or any other
 
         Returns
         -------
         workers : Workers
         """
-        resolver = strategy.cluster_resolver
+        resolver = getattr(strategy, "cluster_resolver", None)
         cluster = resolver.cluster_spec().as_dict() if resolver is not None else {}
         if not cluster:
             return cls()
