@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from astromer.presets.registry import describe_preset, list_presets
     from astromer.records import convert, read_records, sample_records
     from astromer.simulate import simulate_survey
-    from astromer.surveys import read_light_curves
+    from astromer.surveys import Dropped, read_light_curves
 
 __all__ = [
     "Astromer",
     "Classifications",
     "Classifier",
     "ClassifierConfig",
+    "Dropped",
     "Embeddings",
     "Encoder",
     "EncoderConfig",
@@ -53,6 +54,7 @@ _HOMES = {
     "Classifications": "astromer.inference",
     "Classifier": "astromer.model",
     "ClassifierConfig": "astromer.models",
+    "Dropped": "astromer.surveys",
     "Embeddings": "astromer.inference",
     "Encoder": "astromer.models",
     "EncoderConfig": "astromer.models",

@@ -13,7 +13,9 @@ __all__ = [
     "LightCurveError",
     "PresetError",
     "RecordError",
+    "RunError",
     "SurveyError",
+    "WorkerError",
     "unknown_name",
 ]
 
@@ -44,6 +46,14 @@ class PresetError(AstromerError, LookupError):
     def __str__(self) -> str:
         # LookupError prints its argument's repr; a sentence reads better.
         return str(self.args[0]) if self.args else ""
+
+
+class RunError(AstromerError, RuntimeError):
+    """A training run that cannot start, go on or be read."""
+
+
+class WorkerError(AstromerError, ConnectionError):
+    """A process of a training on several hosts that did not come, or was lost."""
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:

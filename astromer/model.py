@@ -98,7 +98,8 @@ class _PublicModel(ConfiguredModel):
         verbose : bool, optional
             Whether to show progress; by default where someone is looking.
         **options
-            ``per``, ``layer``, ``batch_size``, ``survey``, ``passband``, ``dropped``.
+            ``per``, ``layer``, ``batch_size``, ``survey``, ``passband``, ``dropped``,
+            ``max_unreadable``.
 
         Returns
         -------
@@ -170,7 +171,8 @@ class Astromer(_PublicModel, Reconstructor):
         verbose : bool, optional
             Whether to show progress; by default where someone is looking.
         **options
-            ``num_folds``, ``seed``, ``batch_size``, ``survey``, ``passband``, ``dropped``.
+            ``num_folds``, ``seed``, ``batch_size``, ``survey``, ``passband``,
+            ``dropped``, ``max_unreadable``.
 
         Returns
         -------
@@ -303,7 +305,8 @@ class Classifier(_PublicModel, ClassifierNetwork):
         verbose : bool, optional
             Whether to show progress; by default where someone is looking.
         **options
-            ``per``, ``batch_size``, ``survey``, ``passband``, ``dropped``.
+            ``per``, ``batch_size``, ``survey``, ``passband``, ``dropped``,
+            ``max_unreadable``.
 
         Returns
         -------

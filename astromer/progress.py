@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-__all__ = ["Progress", "show_progress"]
+__all__ = ["Progress", "TrainingProgress", "show_progress"]
 
 
 class Progress(Protocol):
@@ -30,9 +30,26 @@ class Progress(Protocol):
         """
 
 
+class TrainingProgress(Protocol):
+    """What training calls; it has more to tell than how far it is."""
+
+    def __call__(
+        self, stage: str, done: int, total: int | None, unit: str, detail: str = ""
+    ) -> None:
+        """Receive the state of a stage; see `Progress`.
+
+        Parameters
+        ----------
+        stage, done, total, unit
+            As for `Progress`.
+        detail : str
+            What else is worth a look, e.g. epoch, loss and score.
+        """
+
+
 @contextlib.contextmanager
-def show_progress(verbose: bool | None = None) -> Iterator[Progress]:
-    """Show a bar per stage on standard error, with count, rate and time left.
+def show_progress(verbose: bool | None = None) -> Iterator[TrainingProgress]:
+    """Show a bar per stage on standard error, with count, rate, detail and time left.
 
     Parameters
     ----------
@@ -41,7 +58,7 @@ def show_progress(verbose: bool | None = None) -> Iterator[Progress]:
 
     Yields
     ------
-    progress : Progress
+    progress : TrainingProgress
     """
     # Not at the top: these imports are a tenth of the time that --help takes.
     from rich.console import Console
@@ -63,7 +80,9 @@ def show_progress(verbose: bool | None = None) -> Iterator[Progress]:
         tasks: dict[str, Any] = {}
         starts: dict[str, tuple[float, int]] = {}
 
-        def update(stage: str, done: int, total: int | None, unit: str) -> None:
+        def update(
+            stage: str, done: int, total: int | None, unit: str, detail: str = ""
+        ) -> None:
             now = time.monotonic()
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage.capitalize(), total=None, state="")
@@ -74,7 +93,7 @@ def show_progress(verbose: bool | None = None) -> Iterator[Progress]:
             elapsed, new = now - began, done - done_before
             of = "" if total is None else f" of {total:,}"
             speed = f"  [cyan]{new / elapsed:,.0f}/s[/cyan]" if new and elapsed else ""
-            state = f"{done:,}{of} {unit}{speed}"
+            state = f"{done:,}{of} {unit}{speed}{detail and f'  {detail}'}"
             bars.update(tasks[stage], completed=done, total=total, state=state)
 
         yield update

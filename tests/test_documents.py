@@ -1,5 +1,6 @@
 """What the documents promise: commands that exist, code that runs, links that lead."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -13,7 +14,7 @@ DOCUMENTS = [
     path
     for path in sorted(ROOT.glob("*.md"))
     if path.name in {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "DECISIONS.md"}
-]
+] + sorted((ROOT / "docs").glob("*.md"))
 
 
 def read(name):
@@ -81,6 +82,102 @@ def test_links_between_documents_lead_somewhere(path):
 )
 def test_document_exists_and_is_not_empty(name):
     assert read(name).strip()
+
+
+def test_numbers_on_the_released_page_are_those_of_the_benchmark():
+    text = read("docs/released.md")
+    results = json.loads(read("benchmarks/released_claims.json"))["results"]
+
+    def value(claim, column, **where):
+        (row,) = [row for row in results[claim] if where.items() <= row.items()]
+        return row[column]
+
+    def both(start, column="pooled"):
+        for survey in ("ASAS", "Catalina"):
+            (row,) = [
+                row
+                for row in results["hidden_points"]
+                if row["survey"] == survey and row["input"].startswith(start)
+            ]
+            yield row[column]
+
+    def seen(windows):
+        for start in ("100 of", "300 Cat"):
+            (row,) = [
+                row
+                for row in results["frozen_windows"]
+                if row["windows"] == windows and row["light_curves"].startswith(start)
+            ]
+            yield 100 * row["observations_seen"]
+
+    (macho_fresh, catalina_fresh), (macho_frozen, catalina_frozen) = (
+        seen("fresh"),
+        seen("frozen"),
+    )
+    released = {"mask": "+1, as released"}
+    upside_down = {"windows": "whole windows", "mask": "upside down"}
+    times = value("times", "times_wrong_by_minutes",
+                  change="float32 times and means, as released")  # fmt: skip
+    variance = {
+        row["class"]: row["variance_removed_median"] for row in results["window_means"]
+    }
+    miras = variance.pop("MIRA")
+    assert max(variance.values()) < 0.01
+    quoted = [
+        ("Left in, R2 is {:.2f} on ASAS and {:.2f} on", *both("as released")),
+        ("Taken out, it is {:.2f} and {:.2f}:", *both("hidden magnitudes removed")),
+        ("in time scores {:.2f} and {:.2f}.", *both("linear interpolation")),
+        ("R2 is still {:.2f} and {:.2f},", *both("left in, hidden keys excluded")),
+        (
+            "falls from 0.99 to {:.2f} on ASAS and to {:.2f} on Catalina",
+            *both("left in, time base 1000"),
+        ),
+        ("falls from 0.99 to {:.2f} and {:.2f} |", *both("left in, attention over")),
+        (
+            "attends {:.2f} times, a factor of e,",
+            value("attention_mask", "attention_hidden_over_visible", **released),
+        ),
+        (
+            "another embedding, {:.1f} times as far",
+            value("attention_mask", "embedding_moved_by_padding", **released),
+        ),
+        (
+            "in {:.0f} % of real ASAS windows",
+            100 * value("padding_mask", "nothing_to_average", **upside_down),
+        ),
+        (
+            "macro F1 {:.2f} then, which is chance",
+            value("padding_mask", "macro_f1", **upside_down),
+        ),
+        (
+            "right mask gives {:.2f} ",
+            value("padding_mask", "macro_f1", windows="whole windows", mask="right"),
+        ),
+        (
+            "fresh windows have shown {:.0f} % of them and frozen ones {:.0f} %; on",
+            macho_fresh,
+            macho_frozen,
+        ),
+        ("of about 290, {:.0f} % and {:.0f} %", catalina_fresh, catalina_frozen),
+        (
+            "{:.0f} % of all observations are shown again on ASAS, {:.0f} % on",
+            *(100 * row["shown_again"] for row in results["repeated_windows"]),
+        ),
+        ("{:.1f} % of the variance of a Mira", 100 * miras),
+        ("off by {median} minutes, {most} at most", times),
+        (
+            "{:.1f} % of ASAS and {:.1f} % of Catalina variables",
+            *(100 * row["fulfil"] for row in results["noise_filter"]),
+        ),
+        (
+            "macro F1 {:.2f} per window is {:.2f} per star",
+            *(row["macro_f1"] for row in results["scoring"]),
+        ),
+    ]
+    for template, *values in quoted:
+        named = values[0] if isinstance(values[0], dict) else {}
+        sentence = template.format(*([] if named else values), **named)
+        assert sentence in text
 
 
 def test_commands_of_the_readme_exist():

@@ -14,7 +14,9 @@ from astromer import errors
         ("LightCurveError", ValueError),
         ("PresetError", LookupError),
         ("RecordError", ValueError),
+        ("RunError", RuntimeError),
         ("SurveyError", ValueError),
+        ("WorkerError", ConnectionError),
     ],
 )
 def test_error_is_caught_as_ours_and_as_pythons(name, builtin):

@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "pipeline": GROUND | READING | {"batch"},
     "models": GROUND | {"batch"},
     "presets": GROUND | {"batch", "models"},
-    "training": GROUND | {"batch", "models", "presets", "pipeline"},
+    "training": WORKING,
     "inference": WORKING,
     "evaluation": DOORS,
     "figures": DOORS | {"evaluation"},

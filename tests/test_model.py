@@ -147,14 +147,14 @@ def test_embed_shows_progress_when_asked(model, make_light_curve, monkeypatch):
     assert calls == [True, ("embed", 1, 1, "light curves")]
 
 
-JAX_SCRIPT = """
+OTHER_BACKEND_SCRIPT = """
 import json, sys
 import keras, numpy as np
 from astromer import Astromer, LightCurve
 
 inputs = dict(np.load(sys.argv[1]))
 model = Astromer.from_pretrained(sys.argv[2])
-outputs = np.asarray(model(inputs)).tolist()
+outputs = keras.ops.convert_to_numpy(model(inputs)).tolist()
 curve = LightCurve(*np.load(sys.argv[3]))
 embedding = np.asarray(model.embed(curve)).tolist()
 reconstruction = model.reconstruct(curve).reconstruction.tolist()
@@ -171,27 +171,28 @@ print(json.dumps([keras.backend.backend(), outputs, embedding, reconstruction]))
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-def test_model_gives_the_same_on_jax_and_trains_there(
-    model, tmp_path, rng, make_light_curve
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_model_gives_the_same_on_another_backend_and_trains_there(
+    backend, model, tmp_path, rng, make_light_curve
 ):
-    if importlib.util.find_spec("jax") is None:
-        pytest.skip("needs jax, which is not installed")
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"needs {backend}, which is not installed")
     inputs, curve = make_inputs(rng), make_light_curve(19)
     np.savez(tmp_path / "inputs.npz", **inputs)
     np.save(tmp_path / "curve.npy", curve.to_array().T)
     path = model.save_pretrained(tmp_path / "mine")
     files = [tmp_path / "inputs.npz", path, tmp_path / "curve.npy"]
     done = subprocess.run(
-        [sys.executable, "-c", JAX_SCRIPT, *files],
+        [sys.executable, "-c", OTHER_BACKEND_SCRIPT, *files],
         cwd=ROOT,
-        env={**os.environ, "KERAS_BACKEND": "jax"},
+        env={**os.environ, "KERAS_BACKEND": backend},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4_000:]
-    backend, outputs, embedding, reconstruction = json.loads(done.stdout)
-    assert backend == "jax"
+    found, outputs, embedding, reconstruction = json.loads(done.stdout)
+    assert found == backend
     valid = inputs["valid"]
     expected = np.asarray(model(inputs))
     np.testing.assert_allclose(np.array(outputs)[valid], expected[valid], atol=1e-4)

@@ -21,6 +21,7 @@ from astromer.cli import (
     presets,
     records,
     terminal,
+    training,
 )
 from astromer.errors import AstromerError
 
@@ -38,8 +39,8 @@ class _Verbs(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            terminal.error("Interrupted.")
+        except KeyboardInterrupt as interrupt:
+            terminal.error(str(interrupt) or "Interrupted.")
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except BrokenPipeError:
             # `astromer inspect DIR | head` has read enough: nothing is wrong.
@@ -65,6 +66,8 @@ app = typer.Typer(
 app.command("convert")(records.convert)
 app.command("inspect")(records.inspect)
 app.command("verify")(records.verify)
+app.command("pretrain")(training.pretrain)
+app.command("finetune")(training.finetune)
 app.command("embed")(embeddings.embed)
 app.command("reconstruct")(embeddings.reconstruct)
 app.command("predict")(classification.predict)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -13,6 +12,7 @@ from astromer.cli import terminal
 from astromer.cli.embeddings import (
     BatchSize,
     Inputs,
+    MaxUnreadable,
     Out,
     Passband,
     SurveyName,
@@ -39,6 +39,7 @@ def predict(
     out: Out,
     survey: SurveyName = None,
     passband: Passband = None,
+    max_unreadable: MaxUnreadable = 0.0,
     per: Annotated[
         Literal["object", "window"],
         typer.Option(help="What one row stands for."),
@@ -48,12 +49,12 @@ def predict(
     """Write a probability per class, columns p_NAME, in the order of the input."""
     find_preset(preset)  # before TensorFlow, whose import takes seconds
     terminal.start_tensorflow()
-    from astromer import Classifier, inference
+    from astromer import Classifier, Dropped, inference
     from astromer.inference.tables import check_suffix
 
     check_suffix(out)
     model = Classifier.from_pretrained(preset)
-    dropped = Counter[str]()
+    dropped = Dropped()
     start = time.monotonic()
     with show_progress() as progress:
         classifications = inference.classify(
@@ -64,6 +65,7 @@ def predict(
             survey=survey,
             passband=passband,
             dropped=dropped,
+            max_unreadable=max_unreadable,
             progress=progress,
         )
     classifications.write(out)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.markup import escape
 
 from astromer.cli import terminal
 from astromer.presets import find_preset
 from astromer.progress import show_progress
 
+if TYPE_CHECKING:
+    from astromer.surveys import Dropped
+
 __all__ = [
     "BatchSize",
     "Inputs",
+    "MaxUnreadable",
     "Out",
     "Passband",
     "Preset",
@@ -54,6 +58,14 @@ Passband = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Only light curves in this passband."),
 ]
+MaxUnreadable = Annotated[
+    float,
+    typer.Option(
+        metavar="SHARE",
+        help="Largest share of survey files that cannot be read and are left out; "
+        "by default the first ends the command.",
+    ),
+]
 BatchSize = Annotated[int, typer.Option(min=1, metavar="N", help="Windows per batch.")]
 
 
@@ -63,6 +75,7 @@ def embed(
     out: Out,
     survey: SurveyName = None,
     passband: Passband = None,
+    max_unreadable: MaxUnreadable = 0.0,
     per: Annotated[
         Literal["object", "window", "observation"],
         typer.Option(help="What one embedding stands for."),
@@ -72,12 +85,12 @@ def embed(
     """Write one embedding per light curve, in the order of the input."""
     find_preset(preset)  # before TensorFlow, whose import takes seconds
     terminal.start_tensorflow()
-    from astromer import Astromer, inference
+    from astromer import Astromer, Dropped, inference
     from astromer.inference.tables import check_suffix
 
     check_suffix(out)
     model = Astromer.from_pretrained(preset)
-    dropped = Counter[str]()
+    dropped = Dropped()
     start = time.monotonic()
     with show_progress() as progress:
         embeddings = inference.embed(
@@ -88,6 +101,7 @@ def embed(
             survey=survey,
             passband=passband,
             dropped=dropped,
+            max_unreadable=max_unreadable,
             progress=progress,
         )
     embeddings.write(out)
@@ -108,6 +122,7 @@ def reconstruct(
     out: Out,
     survey: SurveyName = None,
     passband: Passband = None,
+    max_unreadable: MaxUnreadable = 0.0,
     num_folds: Annotated[
         int,
         typer.Option(
@@ -125,12 +140,12 @@ def reconstruct(
     """Write each observation with the magnitude that the model gives for it."""
     find_preset(preset)  # before TensorFlow, whose import takes seconds
     terminal.start_tensorflow()
-    from astromer import Astromer, inference
+    from astromer import Astromer, Dropped, inference
     from astromer.inference.tables import check_suffix
 
     check_suffix(out)
     model = Astromer.from_pretrained(preset)
-    dropped = Counter[str]()
+    dropped = Dropped()
     start = time.monotonic()
     with show_progress() as progress:
         reconstructions = inference.reconstruct(
@@ -142,6 +157,7 @@ def reconstruct(
             survey=survey,
             passband=passband,
             dropped=dropped,
+            max_unreadable=max_unreadable,
             progress=progress,
         )
     reconstructions.write(out)
@@ -156,9 +172,18 @@ def reconstruct(
     )
 
 
-def report_dropped(dropped: Counter[str]) -> None:
-    """Say which observations of survey files were left out, if any were."""
-    if dropped:
-        reasons = ", ".join(f"{name} {n:,}" for name, n in dropped.most_common())
-        number = terminal.counted(dropped.total(), "bad observation")
-        terminal.output(f"{number} left out: {reasons}")
+def report_dropped(dropped: Dropped) -> None:
+    """Say what of survey files was left out, if anything was."""
+    if dropped.observations:
+        number = terminal.counted(dropped.observations.total(), "bad observation")
+        terminal.output(f"{number} left out: {dropped.reasons}")
+    if dropped.light_curves:
+        number = terminal.counted(len(dropped.light_curves), "light curve")
+        curves = (f"{c.object_id} {c.passband}".rstrip() for c in dropped.light_curves)
+        first = escape(terminal.listed(curves))
+        terminal.output(f"{number} left out: no good observation ({first})")
+    if dropped.files:
+        number = terminal.counted(len(dropped.files), "file")
+        files = (f"{path}: {error}" for path, error in dropped.files.items())
+        first = escape(terminal.listed(files))
+        terminal.output(f"{number} left out: unreadable ({first})")

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from astromer.cli import terminal
+from astromer.cli.options import given_options, is_given
 from astromer.errors import ConfigError
 from astromer.progress import show_progress
 
@@ -153,6 +154,15 @@ def convert(
             rich_help_panel=RUN,
         ),
     ] = 8_000_000,
+    max_unreadable: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="Largest share of files that cannot be read and are left out, by name; "
+            "by default the first ends the conversion.",
+            rich_help_panel=RUN,
+        ),
+    ] = 0.0,
     resume: Annotated[
         bool,
         typer.Option(
@@ -190,16 +200,14 @@ def convert(
         "seed": seed,
         "jobs": jobs,
         "rows_per_partition": rows_per_partition,
+        "max_unreadable": max_unreadable,
     }
-    # What the user did not say stays unsaid: the file, then the library decides.
-    given: dict[str, Any] = {
-        name: value for name, value in values.items() if _is_given(context, name)
-    }
+    given = given_options(context, values)
     if passband:
         given["passbands"] = tuple(passband)
     if column:
         given["columns"] = dict(map(_column, column))
-    if _is_given(context, "split"):
+    if is_given(context, "split"):
         given["split"] = parse_split(split)
     start = time.monotonic()
     with show_progress() as progress:
@@ -223,12 +231,6 @@ def convert(
         f"({terminal.rate(manifest.rows_read, seconds, 'rows')}"
         + ("; a dry run, nothing was written)" if dry_run else f") in {out}"),
     )
-
-
-def _is_given(context: typer.Context, name: str) -> bool:
-    """Whether the user gave an option, rather than leaving it at its default."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name != "DEFAULT"
 
 
 def _column(text: str) -> tuple[str, str]:
@@ -345,7 +347,7 @@ def _quantile_table(summary: RecordsSummary) -> Table:
 
 
 def _cut_tables(summary: RecordsSummary) -> list[Table]:
-    """Observations left out and light curves rejected; nothing if there are none."""
+    """Say which observations, light curves and files were left out, if any were."""
     columns = ["observations", "share", "light curves"]
     cuts = terminal.make_table("Left out", ["cut", *columns, "why"], numeric=columns)
     for row in summary.cuts:
@@ -362,7 +364,13 @@ def _cut_tables(summary: RecordsSummary) -> list[Table]:
     )
     for row in summary.rejected:
         rejected.add_row(row["reason"], terminal.count(row["light_curves"]))
-    return [table for table in (cuts, rejected) if table.rows]
+    unreadable = terminal.make_table(
+        "Unreadable", ["reason", "files", "first"], numeric=["files"]
+    )
+    for row in summary.unreadable:
+        number = terminal.count(row["files"])
+        unreadable.add_row(Text(row["reason"]), number, Text(row["first"]))
+    return [table for table in (cuts, rejected, unreadable) if table.rows]
 
 
 def _label_notes(manifest: Manifest) -> list[str]:

@@ -7,6 +7,7 @@ carries only results.
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import sys
 from collections.abc import Iterable
@@ -23,6 +24,7 @@ __all__ = [
     "counted",
     "duration",
     "error",
+    "listed",
     "make_table",
     "output",
     "rate",
@@ -87,6 +89,20 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     ('1 light curve', '1,200 light curves')
     """
     return f"{count(number)} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(names: Iterable[str], most: int = 5) -> str:
+    """Write the first few of many names in one line.
+
+    Examples
+    --------
+    >>> listed(["a", "b", "c"], most=2), listed("ab", most=2)
+    ('a, b, ...', 'a, b')
+    """
+    first = list(itertools.islice(names, most + 1))
+    if len(first) > most:
+        first[most] = "..."
+    return ", ".join(first)
 
 
 def duration(seconds: float) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -24,6 +23,7 @@ from astromer.inference.tables import Table
 from astromer.models import ClassifierNetwork
 from astromer.pipeline import WindowArrays, tile_windows
 from astromer.progress import Progress
+from astromer.surveys import Dropped
 
 __all__ = ["Classifications", "classify"]
 
@@ -76,7 +76,8 @@ def classify(
     batch_size: int = 64,
     survey: str | None = None,
     passband: str | None = None,
-    dropped: Counter[str] | None = None,
+    dropped: Dropped | None = None,
+    max_unreadable: float = 0.0,
     progress: Progress | None = None,
 ) -> Classifications:
     """Classify light curves, in input order.
@@ -97,8 +98,12 @@ def classify(
         Windows per batch.
     survey, passband : str, optional
         Format of survey files, where it is not recognized; passband to take.
-    dropped : collections.Counter, optional
-        Receives the bad observations that survey files lose, by reason.
+    dropped : Dropped, optional
+        Receives what is lost of survey files: bad observations by reason, and light
+        curves without a good one, which are not in the result.
+    max_unreadable : float
+        Largest share of survey files that may be unreadable and are then left out; by
+        default the first is an error.
     progress : callable, optional
         Called as ``progress(stage, done, total, unit)``.
 
@@ -116,7 +121,11 @@ def classify(
     check_batch_size(batch_size)
     apply = compiled(model, "classify", lambda: model)
     light_curves, number = iterate_light_curves(
-        source, survey=survey, passband=passband, dropped=dropped
+        source,
+        survey=survey,
+        passband=passband,
+        dropped=dropped,
+        max_unreadable=max_unreadable,
     )
     columns: list[dict[str, NDArray[Any]]] = []
     probabilities: list[NDArray[np.float64]] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
@@ -28,6 +27,7 @@ from astromer.models import ClassifierNetwork, Encoder, Reconstructor
 from astromer.models.layers import MaskedMean
 from astromer.pipeline import WindowArrays, tile_windows
 from astromer.progress import Progress
+from astromer.surveys import Dropped
 
 __all__ = ["Embeddings", "Layer", "Per", "embed"]
 
@@ -70,7 +70,8 @@ def embed(
     batch_size: int = 64,
     survey: str | None = None,
     passband: str | None = None,
-    dropped: Counter[str] | None = None,
+    dropped: Dropped | None = None,
+    max_unreadable: float = 0.0,
     progress: Progress | None = None,
 ) -> Embeddings:
     """Embed light curves, in input order.
@@ -93,8 +94,12 @@ def embed(
         Windows per batch.
     survey, passband : str, optional
         Format of survey files, where it is not recognized; passband to take.
-    dropped : collections.Counter, optional
-        Receives the bad observations that survey files lose, by reason.
+    dropped : Dropped, optional
+        Receives what is lost of survey files: bad observations by reason, and light
+        curves without a good one, which are not in the result.
+    max_unreadable : float
+        Largest share of survey files that may be unreadable and are then left out; by
+        default the first is an error.
     progress : callable, optional
         Called as ``progress(stage, done, total, unit)``.
 
@@ -124,7 +129,11 @@ def embed(
         encoder, (chosen, pooled), lambda: _network(encoder, chosen, pooled=pooled)
     )
     light_curves, number = iterate_light_curves(
-        source, survey=survey, passband=passband, dropped=dropped
+        source,
+        survey=survey,
+        passband=passband,
+        dropped=dropped,
+        max_unreadable=max_unreadable,
     )
     parts: list[Embeddings] = []
     done = 0

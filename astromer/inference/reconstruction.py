@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,7 @@ from astromer.lightcurve import LightCurve
 from astromer.models import Reconstructor
 from astromer.pipeline import Normalization, WindowArrays, tile_windows
 from astromer.progress import Progress
+from astromer.surveys import Dropped
 
 __all__ = ["Reconstructions", "reconstruct"]
 
@@ -61,7 +61,8 @@ def reconstruct(
     batch_size: int = 64,
     survey: str | None = None,
     passband: str | None = None,
-    dropped: Counter[str] | None = None,
+    dropped: Dropped | None = None,
+    max_unreadable: float = 0.0,
     progress: Progress | None = None,
 ) -> Reconstructions:
     """Predict each magnitude of a light curve from the others in its window.
@@ -85,8 +86,12 @@ def reconstruct(
         Windows per batch.
     survey, passband : str, optional
         Format of survey files, where it is not recognized; passband to take.
-    dropped : collections.Counter, optional
-        Receives the bad observations that survey files lose, by reason.
+    dropped : Dropped, optional
+        Receives what is lost of survey files: bad observations by reason, and light
+        curves without a good one, which are not in the result.
+    max_unreadable : float
+        Largest share of survey files that may be unreadable and are then left out; by
+        default the first is an error.
     progress : callable, optional
         Called as ``progress(stage, done, total, unit)``.
 
@@ -106,7 +111,11 @@ def reconstruct(
         )
     check_batch_size(batch_size)
     light_curves, number = iterate_light_curves(
-        source, survey=survey, passband=passband, dropped=dropped
+        source,
+        survey=survey,
+        passband=passband,
+        dropped=dropped,
+        max_unreadable=max_unreadable,
     )
     apply = compiled(model, "reconstruct", lambda: model)
     groups, predictions = [], []

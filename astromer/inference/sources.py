@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from astromer.errors import ConfigError
 from astromer.lightcurve import LightCurve, light_curves_from_frame
 from astromer.records import MANIFEST_NAME, Manifest, read_records
-from astromer.surveys import read_light_curves
+from astromer.surveys import Dropped, ReadOptions, read_light_curves
 
 __all__ = ["Source", "chunks", "iterate_light_curves"]
 
@@ -24,7 +24,8 @@ def iterate_light_curves(
     *,
     survey: str | None = None,
     passband: str | None = None,
-    dropped: Counter[str] | None = None,
+    dropped: Dropped | None = None,
+    max_unreadable: float = 0.0,
 ) -> tuple[Iterator[LightCurve], int | None]:
     """Open a source of light curves.
 
@@ -37,8 +38,10 @@ def iterate_light_curves(
         Format of survey files; recognized if not given.
     passband : str, optional
         Take only light curves in this passband.
-    dropped : collections.Counter, optional
-        Receives the observations that survey files lose, by reason.
+    dropped : Dropped, optional
+        Receives what is lost of survey files.
+    max_unreadable : float
+        Largest share of survey files that may be unreadable; see `ReadOptions`.
 
     Returns
     -------
@@ -63,7 +66,14 @@ def iterate_light_curves(
         curves, number = iter(held), len(held)
     elif isinstance(source, Iterable):
         items = source if isinstance(source, Iterator) else list(source)
-        curves, number = _open_items(items, survey, dropped)
+        read = functools.partial(
+            read_light_curves,
+            survey=survey,
+            passband=passband,
+            options=ReadOptions(max_unreadable=max_unreadable),
+            dropped=dropped,
+        )
+        curves, number = _open_items(items, survey, read)
     else:
         curves = iter([_check(source)])
     if passband is not None:
@@ -71,8 +81,10 @@ def iterate_light_curves(
     first = next(curves, None)
     if first is None:
         only = f' with passband="{passband}"' if passband is not None else ""
+        lost = dropped.reasons if dropped is not None else ""
+        bad = f", and bad observations: {lost}" if lost else ""
         raise ConfigError(
-            f"The source holds no light curves. Received: none{only}. "
+            f"The source holds no light curves. Received: none{only}{bad}. "
             "Check the input and the passband's name."
         )
     return itertools.chain([first], curves), number
@@ -109,7 +121,7 @@ def chunks(
 def _open_items(
     items: list[Any] | Iterator[Any],
     survey: str | None,
-    dropped: Counter[str] | None,
+    read_files: Callable[[list[Path]], Iterator[LightCurve]],
 ) -> tuple[Iterator[LightCurve], int | None]:
     if isinstance(items, Iterator):
         first = list(itertools.islice(items, 1))
@@ -132,7 +144,7 @@ def _open_items(
             )
         number = sum(Manifest.load(path).num_light_curves() for path in records)
         return itertools.chain.from_iterable(read_records(p) for p in records), number
-    return read_light_curves(paths, survey, dropped=dropped), None
+    return read_files(paths), None
 
 
 def _check(item: Any) -> LightCurve:

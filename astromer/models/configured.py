@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 import keras
 
+from astromer.errors import ConfigError
 from astromer.models.config import EncoderConfig
 
 __all__ = ["ConfiguredModel"]
@@ -26,6 +27,23 @@ class ConfiguredModel(keras.Model):
 
     config: EncoderConfig
     seed: int | None
+
+    def compile(self, optimizer: Any = "rmsprop", **kwargs: Any) -> None:
+        """Configure training; see `keras.Model.compile`.
+
+        Parameters
+        ----------
+        optimizer : str or keras.optimizers.Optimizer
+        **kwargs
+            Passed to `keras.Model.compile`.
+
+        Raises
+        ------
+        ConfigError
+            If the model lives on several devices and an option does not work there.
+        """
+        _check_strategy(self, optimizer, kwargs)
+        super().compile(optimizer=optimizer, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -55,3 +73,46 @@ class ConfiguredModel(keras.Model):
             # Keras would warn that it does not shuffle what it cannot shuffle.
             kwargs.setdefault("shuffle", False)
         return super().fit(x, y, **kwargs)
+
+
+def _check_strategy(
+    model: keras.Model, optimizer: Any, options: dict[str, Any]
+) -> None:
+    """Refuse what fails, or trains differently, on several devices."""
+    # Keras's models on other backends have no such attribute.
+    strategy = getattr(model, "_distribute_strategy", None)
+    if strategy is None:
+        return
+    replicas = strategy.num_replicas_in_sync
+    accumulated = getattr(optimizer, "gradient_accumulation_steps", None)
+    if accumulated:
+        raise ConfigError(
+            "Under a distribution strategy gradients cannot be accumulated. Received: "
+            f"gradient_accumulation_steps={accumulated} on {replicas} replicas. Leave "
+            "it out, and use a larger batch."
+        )
+    if replicas == 1:
+        return
+    if options.get("jit_compile") is True:
+        raise ConfigError(
+            "On several devices a training step cannot be compiled by XLA. Received: "
+            f"jit_compile=True on {replicas} replicas. Leave it out."
+        )
+    steps = options.get("steps_per_execution", 1)
+    if steps > 1:
+        raise ConfigError(
+            "On several devices each execution is one step. Received: "
+            f"steps_per_execution={steps} on {replicas} replicas. Leave it out."
+        )
+    clipping = [
+        name
+        for name in ("clipnorm", "global_clipnorm", "clipvalue")
+        if getattr(optimizer, name, None)
+    ]
+    if clipping and not getattr(optimizer, "clips_over_replicas", False):
+        raise ConfigError(
+            "Keras clips the gradient of each replica, not that of the whole batch, so "
+            "that the update would depend on the number of devices. Received: "
+            f"{clipping[0]}={getattr(optimizer, clipping[0])} on {replicas} replicas. "
+            "Use `astromer.training.Adam`, which clips the whole."
+        )

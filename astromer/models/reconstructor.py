@@ -108,7 +108,8 @@ class Reconstructor(ConfiguredModel):
         Raises
         ------
         ConfigError
-            If a metric does not say which observations it looks at.
+            If a metric does not say which observations it looks at, or the model lives
+            on several devices and an option does not work there.
         """
         metrics = list(metrics or [])
         for metric in metrics:

@@ -1,7 +1,7 @@
 """Records or light curves in, batches of windows out.
 
-`load_dataset` is the tf.data graph; `tile_windows` gives the same windows as arrays,
-without TensorFlow.
+`load_dataset` is the tf.data graph. `stream_batches`, `fixed_windows` and
+`tile_windows` give the same as arrays, without TensorFlow.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from astromer.pipeline.options import (
     Task,
     Tiling,
 )
+from astromer.pipeline.stream import BatchStream, fixed_windows, stream_batches
 
 if TYPE_CHECKING:
     from astromer.pipeline.dataset import load_dataset
 
 __all__ = [
     "DEFAULT_WINDOW_SIZE",
+    "BatchStream",
     "ErrorWeights",
     "MaskingConfig",
     "MaskingPolicy",
@@ -31,7 +33,9 @@ __all__ = [
     "Task",
     "Tiling",
     "WindowArrays",
+    "fixed_windows",
     "load_dataset",
+    "stream_batches",
     "tile_windows",
 ]
 

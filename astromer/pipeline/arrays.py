@@ -1,4 +1,4 @@
-"""Windows as numpy arrays: what `load_dataset(task="embed")` gives, on any backend."""
+"""Windows as numpy arrays, cut as `load_dataset` cuts them, on any backend."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astromer.lightcurve import LightCurve
-from astromer.pipeline.options import Normalization
+from astromer.pipeline.curves import CurveArrays
+from astromer.pipeline.options import Normalization, Tiling, count_tiles
 
-__all__ = ["WindowArrays", "tile_windows"]
+__all__ = ["WindowArrays", "cut_windows", "lay_tiles", "sample_starts", "tile_windows"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -22,12 +23,14 @@ class WindowArrays:
     """(num_windows, window_size): days relative to `mean_time`."""
     mag: NDArray[np.float32]
     """(num_windows, window_size): magnitudes minus `mean_mag` [mag]."""
+    mag_err: NDArray[np.float32]
+    """(num_windows, window_size): uncertainties [mag]."""
     valid: NDArray[np.bool_]
     """(num_windows, window_size): a real observation, not padding."""
     size: NDArray[np.int64]
     """(num_windows,): number of real observations."""
     curve: NDArray[np.int64]
-    """(num_windows,): position of the light curve in the list given."""
+    """(num_windows,): position of the light curve in the source."""
     start: NDArray[np.int64]
     """(num_windows,): index of the first observation in its light curve."""
     mean_time: NDArray[np.float64]
@@ -62,29 +65,107 @@ def tile_windows(
     windows : WindowArrays
         In the order of the light curves, then of time.
     """
-    length = np.array([len(curve) for curve in light_curves], dtype=np.int64)
-    num_windows = -(-length // window_size)
+    curves = CurveArrays.from_light_curves(light_curves)
+    curve, start = lay_tiles(curves.length, window_size)
+    return cut_windows(curves, curve, start, window_size, normalization)
+
+
+def lay_tiles(
+    length: NDArray[np.int64], window_size: int, tiling: Tiling = "exact"
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where windows lie that cover light curves, end to end.
+
+    Parameters
+    ----------
+    length : numpy.ndarray, shape (num_curves,), int64
+        Observations per light curve.
+    window_size : int
+        Observations per window.
+    tiling : {"exact", "released"}
+        As in `astromer.pipeline.windows.tile_starts`, which does the same in TensorFlow.
+
+    Returns
+    -------
+    curve : numpy.ndarray, shape (num_windows,), int64
+        Light curve of each window, ascending.
+    start : numpy.ndarray, shape (num_windows,), int64
+        Index of the window's first observation.
+    """
+    num_windows = count_tiles(length, window_size, tiling)
     curve = np.repeat(np.arange(len(length)), num_windows)
     first = np.cumsum(num_windows) - num_windows
     start = (np.arange(len(curve)) - first[curve]) * window_size
-    size = np.minimum(length[curve] - start, window_size)
+    if tiling == "released":
+        start = np.minimum(start, np.maximum(length[curve] - window_size, 0))
+    return curve, start
 
-    # Row-major order is the order of all observations: one masked write fills all.
-    valid = np.arange(window_size) < size[:, None]
-    time = np.zeros(valid.shape)
-    mag = np.zeros(valid.shape)
-    if len(light_curves):
-        time[valid] = np.concatenate([c.time for c in light_curves])
-        mag[valid] = np.concatenate([c.mag for c in light_curves])
-    sums = time.sum(axis=1), mag.sum(axis=1)
+
+def sample_starts(
+    length: NDArray[np.int64], window_size: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draw where a random window of each light curve starts (Sect. 2.1).
+
+    Parameters
+    ----------
+    length : numpy.ndarray, shape (batch,), int64
+        Observations per light curve.
+    window_size : int
+        Observations per window.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    start : numpy.ndarray, shape (batch,), int64
+        Uniform on 0 ... length - window_size; 0 for shorter light curves.
+    """
+    return rng.integers(np.maximum(length - window_size, 0), endpoint=True)
+
+
+def cut_windows(
+    curves: CurveArrays,
+    curve: NDArray[np.int64],
+    start: NDArray[np.int64],
+    window_size: int,
+    normalization: Normalization = "window",
+) -> WindowArrays:
+    """Cut windows out of light curves, subtract means, and pad with zeros.
+
+    Parameters
+    ----------
+    curves : CurveArrays
+    curve : numpy.ndarray, shape (num_windows,), int64
+        Light curve of each window; any order, repeats included.
+    start : numpy.ndarray, shape (num_windows,), int64
+        Index of the window's first observation in its light curve.
+    window_size : int
+        Observations per window.
+    normalization : {"window", "light_curve"}
+        Whose mean time and magnitude are subtracted.
+
+    Returns
+    -------
+    windows : WindowArrays
+    """
+    size = np.minimum(curves.length[curve] - start, window_size)
+    positions = np.arange(window_size)
+    valid = positions < size[:, None]
+    # Padding repeats the last observation until it becomes zero: no index is out of
+    # the arrays, whatever comes after.
+    index = (curves.first[curve] + start)[:, None]
+    index = index + np.minimum(positions, size[:, None] - 1)
+    time = np.where(valid, curves.time[index], 0.0)
+    mag = np.where(valid, curves.mag[index], 0.0).astype(np.float64)
     if normalization == "window":
-        mean_time, mean_mag = sums[0] / size, sums[1] / size
+        mean_time, mean_mag = time.sum(axis=1) / size, mag.sum(axis=1) / size
     else:
-        totals = (np.bincount(curve, weights=s, minlength=len(length)) for s in sums)
-        mean_time, mean_mag = ((total / length)[curve] for total in totals)
+        mean_time, mean_mag = (mean[curve] for mean in curves.means)
+    # In float64 until the means are gone: float32 MJD steps by 5.6 minutes.
+    time -= mean_time[:, None]
+    mag -= mean_mag[:, None]
     return WindowArrays(
-        time=np.where(valid, time - mean_time[:, None], 0.0).astype(np.float32),
-        mag=np.where(valid, mag - mean_mag[:, None], 0.0).astype(np.float32),
+        time=np.where(valid, time, 0.0).astype(np.float32),
+        mag=np.where(valid, mag, 0.0).astype(np.float32),
+        mag_err=np.where(valid, curves.mag_err[index], np.float32(0.0)),
         valid=valid,
         size=size,
         curve=curve,

@@ -3,6 +3,10 @@
 Stage by stage: read (and cache) -> shuffle -> batch -> cut windows -> normalize -> mask
 -> prefetch. The cache holds light curves, since one behind anything random would
 freeze the draw; everything after batching works on whole batches.
+
+What is random in training follows from the seed, a number drawn for the pass, and the
+batch's number in it; nothing is carried from batch to batch. An endless dataset numbers
+its passes from 0, so that it can start anywhere.
 """
 
 from __future__ import annotations
@@ -10,15 +14,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from astromer import batch
-from astromer.errors import ConfigError, RecordError, unknown_name
-from astromer.lightcurve import LightCurve, light_curves_from_frame
+from astromer.errors import ConfigError, RecordError
+from astromer.pipeline.curves import Source, collect_light_curves, open_manifest
 from astromer.pipeline.masking import apply_masks, select_masks
 from astromer.pipeline.normalization import curve_means, subtract_means, window_means
 from astromer.pipeline.options import (
@@ -28,25 +32,33 @@ from astromer.pipeline.options import (
     Normalization,
     Task,
     Tiling,
+    check_labels,
+    check_masking_task,
+    check_names,
+    check_not_negative,
+    check_positive,
+    count_tiles,
 )
 from astromer.pipeline.weights import weigh_errors
 from astromer.pipeline.windows import (
     Curves,
     Windows,
-    count_tiles,
     cut_windows,
     parse_curves,
     sample_starts,
     tile_starts,
 )
-from astromer.records.manifest import Manifest
-from astromer.records.schema import encode_light_curve, iterate_frames
+from astromer.records.schema import (
+    OBJECT_ID_KEY,
+    encode_light_curve,
+    iterate_frames,
+)
 
-__all__ = ["load_dataset"]
-
-Source = str | Path | LightCurve | Iterable[LightCurve] | Any
+__all__ = ["load_dataset", "object_ids_of_batch"]
 
 _READ_CYCLE = 4
+_LABEL_CHUNK = 256
+_ORDER, _FILES = -1, -2
 
 
 def load_dataset(
@@ -65,6 +77,9 @@ def load_dataset(
     shuffle_buffer: int = 20_000,
     cache: bool = False,
     drop_remainder: bool = False,
+    repeat: bool = False,
+    start_batch: int = 0,
+    shard: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Build the `tf.data` graph that feeds a model.
 
@@ -114,7 +129,18 @@ def load_dataset(
     cache : bool
         Read all light curves - not windows - into memory first. Faster where they fit.
     drop_remainder : bool
-        Leave out the last batch if it is not full, for a static batch size.
+        Leave out the last batch of a pass if it is not full, for a static batch size.
+    repeat : bool
+        Go on for ever, one pass after the other, each as fresh as an epoch. A batch
+        then follows from `seed` and its number alone, whatever TensorFlow's global
+        seed. Training only.
+    start_batch : int
+        Number of the first batch of an endless dataset. Light curves before it in its
+        pass are read, where they lie on disk, but no window is cut from them.
+    shard : (index, number)
+        Which of how many workers this is, each of which reads its own part: every
+        `number`-th file of the records from `index` on, or every such light curve of
+        those in memory, with its own draws. Task ``"pretrain"`` in training only.
 
     Returns
     -------
@@ -131,27 +157,20 @@ def load_dataset(
         not exist. A record damaged within is found as it is read: tf.data then raises
         `tf.errors.DataLossError`, and `astromer verify` names the record.
     """
-    _check_names(
+    check_names(
         task=(task, Task),
         tiling=(tiling, Tiling),
         normalization=(normalization, Normalization),
         error_weights=(error_weights, ErrorWeights),
     )
-    _check_positive(
+    check_positive(
         window_size=window_size, batch_size=batch_size, shuffle_buffer=shuffle_buffer
     )
-    if task != "pretrain" and (masking is not None or error_weights != "off"):
-        raise ConfigError(
-            '`masking` and `error_weights` belong to task="pretrain". '
-            f'Received: task="{task}".'
-        )
-    records = _open(source, split)
-    if task == "classify" and records.num_labeled == 0:
-        raise ConfigError(
-            'task="classify" needs labels, and the source has none. Received: '
-            f"{records.num_curves} light curves without a label. Convert with "
-            "`--labels`, or give the light curves labels."
-        )
+    check_masking_task(task, masking, error_weights)
+    _check_shard(shard)
+    records = _open(source, split, shard)
+    if task == "classify":
+        check_labels(records.num_labeled, records.num_curves)
     if training is None:
         # Tiles asked for by name are tiles, not draws.
         training = task != "embed" and split in (None, "train") and tiling == "exact"
@@ -164,6 +183,19 @@ def load_dataset(
         raise ConfigError(
             'task="embed" keeps the source\'s order. Received: training=True.'
         )
+    if repeat and not training:
+        raise ConfigError(
+            "An endless dataset is one to train on; others would repeat the same "
+            "batches. Received: repeat=True with training=False. Leave it out."
+        )
+    _check_start(start_batch, repeat)
+    if shard[1] > 1 and not (training and task == "pretrain"):
+        raise ConfigError(
+            "Workers read their own parts to pretrain; everything else needs the whole. "
+            f'Received: shard={shard} with task="{task}", training={training}. '
+            "`astromer.training.worker_loop.take_part` shares whole batches."
+        )
+    seed = _seed_of(seed, shard)
 
     stages = _Stages(
         task=task,
@@ -173,45 +205,110 @@ def load_dataset(
         masking=masking or MaskingConfig(),
         error_weights=error_weights,
         sample=training,
-        keep_unlabeled=task != "classify" or records.num_labeled == records.num_curves,
+        # In training they are left out before they are drawn.
+        keep_unlabeled=training
+        or task != "classify"
+        or records.num_labeled == records.num_curves,
     )
     if cache:
         records = records.in_memory()
-    dataset = (
-        records.shuffled_batches(batch_size, seed, shuffle_buffer)
-        if training
-        else records.batches(batch_size)
-    )
-    draws = (
-        tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
-        if training
-        else tf.data.Dataset.counter()
-    )
-    dataset = tf.data.Dataset.zip(dataset, tf.data.Dataset.counter(), draws)
+    if training:
+        if task == "classify":
+            records = records.labeled()
+        batches = records.shuffled_batches(
+            batch_size,
+            seed=seed,
+            buffer=shuffle_buffer,
+            drop_remainder=drop_remainder,
+            start_batch=start_batch if repeat else None,
+        )
+    else:
+        # Without draws, batches are numbered through.
+        counter = tf.data.Dataset.counter()
+        batches = tf.data.Dataset.zip(records.batches(batch_size), counter, counter)
 
-    def to_windows(serialized: tf.Tensor, number: tf.Tensor, draw: tf.Tensor) -> Any:
+    def to_windows(serialized: tf.Tensor, draw: tf.Tensor, number: tf.Tensor) -> Any:
         curves = parse_curves(serialized, number * batch_size)
-        return stages(curves, tf.stack([tf.constant(seed, tf.int64), draw]))
+        draws = tf.stack([tf.constant(seed, tf.int64), draw])
+        return stages(curves, tf.random.fold_in(draws, number) if training else draws)
 
-    dataset = dataset.map(
+    dataset = batches.map(
         to_windows, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
     )
-    if not (training and stages.keep_unlabeled) or drop_remainder:
-        # A batch of light curves has become a batch of another number of windows.
+    if not training or drop_remainder:
+        # A batch of light curves has become a batch of another number of windows. Where
+        # all are full, this only makes their size static.
         dataset = dataset.rebatch(batch_size, drop_remainder=drop_remainder)
     # Keras warns of data that run out where it does not know how many there are.
-    num_windows = (
-        records.num_labeled
-        if training and task == "classify"
-        else records.num_curves
-        if training
-        else int(count_tiles(records.lengths, window_size, tiling).sum())
-    )
-    if training or stages.keep_unlabeled:
-        batches = num_windows / batch_size
-        number = int(batches) if drop_remainder else int(np.ceil(batches))
+    if repeat:
+        infinite = tf.data.experimental.INFINITE_CARDINALITY
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(infinite))
+    elif stages.keep_unlabeled:
+        num_windows = (
+            records.num_curves
+            if training
+            else int(count_tiles(records.lengths, window_size, tiling).sum())
+        )
+        number = _count_batches(num_windows, batch_size, drop_remainder=drop_remainder)
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(number))
     return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def object_ids_of_batch(
+    source: Source,
+    batch: int,
+    *,
+    split: str | None = None,
+    task: Task = "pretrain",
+    batch_size: int = 64,
+    seed: int = 0,
+    shuffle_buffer: int = 20_000,
+    cache: bool = False,
+    drop_remainder: bool = False,
+    shard: tuple[int, int] = (0, 1),
+) -> list[str]:
+    """Name the objects whose windows are in a batch of an endless dataset.
+
+    Batches carry no names; this finds out what was in one that went wrong.
+
+    Parameters
+    ----------
+    source : path, light curves or frame
+        See `load_dataset`, also for the other options, which must be the same.
+    batch : int
+        Number of the batch, from 0.
+
+    Returns
+    -------
+    object_ids : list of str
+        In the order of the batch's windows. The light curves are not looked at: they
+        may be what is wrong.
+
+    Raises
+    ------
+    ConfigError, RecordError
+        As `load_dataset` does.
+    """
+    check_positive(batch_size=batch_size, shuffle_buffer=shuffle_buffer)
+    _check_start(batch, repeat=True)
+    _check_shard(shard)
+    records = _open(source, split, shard)
+    if cache:
+        records = records.in_memory()
+    if task == "classify":
+        check_labels(records.num_labeled, records.num_curves)
+        records = records.labeled()
+    batches = records.shuffled_batches(
+        batch_size,
+        seed=_seed_of(seed, shard),
+        buffer=shuffle_buffer,
+        drop_remainder=drop_remainder,
+        start_batch=batch,
+    )
+    serialized, _, _ = next(batches.as_numpy_iterator())
+    feature = {OBJECT_ID_KEY: tf.io.FixedLenFeature([], tf.string)}
+    names = tf.io.parse_example(serialized, feature)[OBJECT_ID_KEY]
+    return [name.decode() for name in names.numpy()]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -278,15 +375,17 @@ class _Stages:
 class _Records:
     """Where serialized light curves come from: shards, or a list in memory."""
 
-    lengths: NDArray[np.int64]
+    lengths: NDArray[np.int64] | None
     num_labeled: int
+    num_read: int
     paths: tuple[str, ...] = ()
     serialized: Any = None
+    only_labeled: bool = False
 
     @property
     def num_curves(self) -> int:
         """Light curves in all."""
-        return len(self.lengths)
+        return self.num_labeled if self.only_labeled else self.num_read
 
     def in_memory(self) -> _Records:
         """Read all shards now, so that every epoch starts from memory."""
@@ -297,6 +396,13 @@ class _Records:
         serialized = np.array(records, dtype=object)
         return dataclasses.replace(self, serialized=tf.constant(serialized))
 
+    def labeled(self) -> _Records:
+        """Leave out light curves without a label, before anything is drawn."""
+        if self.num_labeled == self.num_curves:
+            return self
+        kept = self.serialized if self.serialized is None else _labeled(self.serialized)
+        return dataclasses.replace(self, serialized=kept, only_labeled=True)
+
     def batches(self, batch_size: int) -> tf.data.Dataset:
         """Return batches of serialized light curves in source order."""
         if self.serialized is None:
@@ -305,100 +411,172 @@ class _Records:
         return starts.map(lambda start: self.serialized[start : start + batch_size])
 
     def shuffled_batches(
-        self, batch_size: int, seed: int, buffer: int
+        self,
+        batch_size: int,
+        *,
+        seed: int,
+        buffer: int,
+        drop_remainder: bool,
+        start_batch: int | None,
     ) -> tf.data.Dataset:
-        """Return batches in an order that is new in every epoch."""
-        if self.serialized is None:
-            paths = tf.data.Dataset.from_tensor_slices(list(self.paths))
-            paths = paths.shuffle(
-                len(self.paths), seed=seed, reshuffle_each_iteration=True
-            )
-            # In parallel it would be slower: handing a record over costs more than
-            # reading it.
-            curves = paths.interleave(
-                tf.data.TFRecordDataset, cycle_length=_READ_CYCLE, block_length=16
-            )
-            curves = curves.shuffle(
-                min(buffer, self.num_curves), seed=seed, reshuffle_each_iteration=True
-            )
-            return curves.batch(batch_size)
+        """Return batches in an order that is new in every pass.
 
-        def epoch(draw: tf.Tensor) -> tf.data.Dataset:
-            order = tf.random.experimental.stateless_shuffle(
-                tf.range(self.num_curves), tf.stack([tf.constant(seed, tf.int64), draw])
+        One pass with a number drawn at random, or, from a start batch on, pass after
+        pass. Each batch comes with its pass's number and its own number in the pass.
+        """
+
+        def one_pass(draw: tf.Tensor, first: tf.Tensor) -> tf.data.Dataset:
+            draws = tf.stack([tf.constant(seed, tf.int64), draw])
+            batches = (
+                self._shuffled_on_disk(batch_size, draws, buffer, first)
+                if self.serialized is None
+                else self._shuffled_in_memory(batch_size, draws, first)
             )
-            starts = tf.data.Dataset.range(0, self.num_curves, batch_size)
-            return starts.map(
-                lambda start: tf.gather(
-                    self.serialized, order[start : start + batch_size]
-                )
+            if drop_remainder:
+                batches = batches.take(tf.cast(per_pass, tf.int64) - first)
+            numbers = tf.data.Dataset.range(first, tf.int64.max)
+            return tf.data.Dataset.zip(batches, numbers).map(
+                lambda serialized, number: (serialized, draw, number)
             )
 
-        # A second stream of random numbers, so that order and windows are independent.
-        epochs = tf.data.Dataset.random(seed=seed + 1, rerandomize_each_iteration=True)
-        return epochs.take(1).flat_map(epoch)
-
-
-def _open(source: Source, split: str | None) -> _Records:
-    if isinstance(source, (str, Path)):
-        return _open_folder(Path(source), split)
-    if split is not None:
-        raise ConfigError(
-            f'`split` belongs to records on disk. Received: split="{split}" with '
-            "light curves in memory. Select the light curves instead."
+        per_pass = _count_batches(
+            self.num_curves, batch_size, drop_remainder=drop_remainder
         )
-    if isinstance(source, LightCurve):
-        source = [source]
-    elif hasattr(source, "columns"):
-        source = light_curves_from_frame(source)
-    curves = list(source)
-    for position, curve in enumerate(curves):
-        if not isinstance(curve, LightCurve):
-            raise ConfigError(
-                "A source must hold light curves. Received: source["
-                f"{position}] of type {type(curve).__name__}. "
-                "Build them with `LightCurve.from_array`."
+        zero = tf.constant(0, tf.int64)
+        if start_batch is None:
+            # A second stream of random numbers beside the user's own of that seed.
+            draws = tf.data.Dataset.random(
+                seed=seed + 1, rerandomize_each_iteration=True
             )
-    if not curves:
-        raise ConfigError("The source holds no light curves. Received: an empty list.")
-    curves = _with_labels(curves)
+            return draws.take(1).flat_map(lambda draw: one_pass(draw, zero))
+        if per_pass == 0:
+            raise ConfigError(
+                "An endless dataset of full batches needs light curves for one. "
+                f"Received: batch_size={batch_size}, {self.num_curves} light curves. "
+                "Lower `batch_size`."
+            )
+        first_pass, skipped = divmod(start_batch, per_pass)
+        passes = tf.data.Dataset.range(first_pass, tf.int64.max)
+        return passes.flat_map(
+            lambda number: one_pass(
+                number,
+                tf.where(number == first_pass, tf.constant(skipped, tf.int64), 0),
+            )
+        )
+
+    def _shuffled_in_memory(
+        self, batch_size: int, draws: tf.Tensor, first: tf.Tensor
+    ) -> tf.data.Dataset:
+        order = tf.random.experimental.stateless_shuffle(
+            tf.range(self.num_curves), tf.random.fold_in(draws, _int64(_ORDER))
+        )
+        starts = tf.data.Dataset.range(
+            first * batch_size, _int64(self.num_curves), _int64(batch_size)
+        )
+        return starts.map(
+            lambda start: tf.gather(self.serialized, order[start : start + batch_size])
+        )
+
+    def _shuffled_on_disk(
+        self, batch_size: int, draws: tf.Tensor, buffer: int, first: tf.Tensor
+    ) -> tf.data.Dataset:
+        # In a dataset's function this holds there alone: the order must not follow
+        # TensorFlow's global seed, which another process may not set.
+        tf.random.set_seed(1)
+        files = tf.random.experimental.stateless_shuffle(
+            tf.constant(self.paths), tf.random.fold_in(draws, _int64(_FILES))
+        )
+        # In parallel it would be slower: handing a record over costs more than
+        # reading it.
+        curves = tf.data.Dataset.from_tensor_slices(files).interleave(
+            tf.data.TFRecordDataset, cycle_length=_READ_CYCLE, block_length=16
+        )
+        if self.only_labeled:
+            curves = curves.batch(_LABEL_CHUNK).map(_labeled).unbatch()
+        curves = curves.shuffle(
+            min(buffer, self.num_curves),
+            seed=tf.random.fold_in(draws, _int64(_ORDER))[0],
+            reshuffle_each_iteration=False,
+        )
+        return curves.skip(first * batch_size).batch(batch_size)
+
+
+def _labeled(serialized: tf.Tensor) -> tf.Tensor:
+    """Keep the light curves that have a label."""
+    label = parse_curves(serialized, _int64(0)).label
+    return tf.boolean_mask(serialized, label >= 0)
+
+
+def _int64(value: int) -> tf.Tensor:
+    return tf.constant(value, tf.int64)
+
+
+def _count_batches(num_windows: int, batch_size: int, *, drop_remainder: bool) -> int:
+    full, rest = divmod(num_windows, batch_size)
+    return full if drop_remainder else full + (rest > 0)
+
+
+def _open(source: Source, split: str | None, shard: tuple[int, int]) -> _Records:
+    index, number = shard
+    if isinstance(source, (str, Path)):
+        return _open_folder(Path(source), split, shard)
+    curves = collect_light_curves(source, split)
+    if len(curves) < number:
+        raise ConfigError(
+            "Every worker needs a light curve of its own. Received: "
+            f"{len(curves)} light curves for {number} workers. Use fewer workers."
+        )
+    curves = curves[index::number]
     return _Records(
         lengths=np.array([len(curve) for curve in curves]),
         num_labeled=sum(curve.label >= 0 for curve in curves),
+        num_read=len(curves),
         serialized=tf.constant([encode_light_curve(curve) for curve in curves]),
     )
 
 
-def _with_labels(curves: list[LightCurve]) -> list[LightCurve]:
-    """Assign labels where there are class names alone, as the converter does."""
-    names = {curve.class_name for curve in curves if curve.class_name is not None}
-    if not names or any(curve.label >= 0 for curve in curves):
-        return curves
-    label_map = {name: number for number, name in enumerate(sorted(names))}
-    return [
-        dataclasses.replace(curve, label=label_map.get(curve.class_name or "", -1))
-        for curve in curves
-    ]
-
-
-def _open_folder(path: Path, split: str | None) -> _Records:
-    manifest = Manifest.load(path)
-    num_curves = manifest.num_light_curves(split)
-    if num_curves == 0:
-        raise RecordError(
-            "There are no light curves to read. "
-            f"Received: source={path}, split={split!r}."
-        )
+def _open_folder(path: Path, split: str | None, shard: tuple[int, int]) -> _Records:
+    manifest = open_manifest(path, split)
     chosen = manifest.splits if split is None else [split]
     splits = [manifest.splits[name] for name in chosen]
-    paths = manifest.shard_paths(split)
-    _check_sizes(paths, {shard.name: shard.bytes for shard in manifest.shards})
+    index, number = shard
+    every = [info for info in manifest.shards if info.split in chosen]
+    if len(every) < number:
+        raise ConfigError(
+            "Every worker reads files of its own. "
+            f"Received: {len(every)} files, split={split!r}, for {number} workers. "
+            "Convert again with a lower `--objects-per-shard`, now "
+            f"{manifest.options.get('objects_per_shard')}."
+        )
+    own, paths = every[index::number], manifest.shard_paths(split)[index::number]
+    _check_sizes(paths, {info.name: info.bytes for info in own})
+    # The manifest counts lengths by split, not by file.
     lengths = [(int(n), count) for part in splits for n, count in part.lengths.items()]
     return _Records(
-        lengths=np.repeat(*np.array(lengths).T),
-        num_labeled=num_curves - sum(part.classes.get("", 0) for part in splits),
+        lengths=np.repeat(*np.array(lengths).T) if number == 1 else None,
+        num_labeled=manifest.num_light_curves(split)
+        - sum(part.classes.get("", 0) for part in splits),
+        num_read=sum(info.num_light_curves for info in own),
         paths=tuple(str(path) for path in paths),
     )
+
+
+def _seed_of(seed: int, shard: tuple[int, int]) -> int:
+    """Return the seed of a worker, so that no two draw the same masks."""
+    if shard[1] == 1:
+        return seed
+    return int(np.random.SeedSequence([seed % 2**64, *shard]).generate_state(1)[0])
+
+
+def _check_shard(shard: tuple[int, int]) -> None:
+    index, number = shard
+    check_positive(number_of_workers=number)
+    check_not_negative(index_of_worker=index)
+    if index >= number:
+        raise ConfigError(
+            "Workers are counted from 0. "
+            f"Received: shard={shard}, worker {index} of {number}."
+        )
 
 
 def _check_sizes(paths: Iterable[Path], written: Mapping[str, int]) -> None:
@@ -413,15 +591,9 @@ def _check_sizes(paths: Iterable[Path], written: Mapping[str, int]) -> None:
             )
 
 
-def _check_names(**options: tuple[str, Any]) -> None:
-    for option, (name, known) in options.items():
-        if name not in get_args(known):
-            raise ConfigError(unknown_name(option, name, get_args(known)))
-
-
-def _check_positive(**sizes: object) -> None:
-    for name, value in sizes.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ConfigError(
-                f"`{name}` must be a positive integer. Received: {name}={value!r}."
-            )
+def _check_start(start_batch: int, repeat: bool) -> None:
+    if isinstance(start_batch, bool) or start_batch < 0 or (start_batch and not repeat):
+        raise ConfigError(
+            "`start_batch` counts the batches of an endless dataset from 0. "
+            f"Received: start_batch={start_batch}, repeat={repeat}."
+        )

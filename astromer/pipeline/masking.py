@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
-from astromer.pipeline.options import ROUNDING_TOLERANCE, MaskingConfig
+from astromer.pipeline.options import MaskingConfig
 
 __all__ = ["Masks", "apply_masks", "select_masks"]
 
@@ -43,7 +44,8 @@ def select_masks(
     masks : Masks
         Every subset of the stated size is equally likely.
     """
-    probed, visible, random = _counts(size, masking)
+    by_size = np.stack(masking.counts(np.arange(window_size + 1)))
+    probed, visible, random = tf.unstack(tf.gather(by_size, size, axis=1))
     rows = tf.shape(size)[0]
     # A random number with the position as its last digit: no two are equal, so one
     # sort and a comparison give exact counts. Padding sorts last.
@@ -98,25 +100,3 @@ def apply_masks(
     positions = tf.range(window_size, dtype=tf.int64)[None, :]
     donor = (positions + step) % tf.maximum(size, 1)[:, None]
     return tf.where(masks.random, tf.gather(mag, donor, batch_dims=1), mag)
-
-
-def _counts(
-    size: tf.Tensor, masking: MaskingConfig
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    def down(share: float, count: tf.Tensor) -> tf.Tensor:
-        exact = share * tf.cast(count, tf.float64)
-        return tf.cast(tf.floor(exact + ROUNDING_TOLERANCE), tf.int64)
-
-    def up(share: float, count: tf.Tensor) -> tf.Tensor:
-        exact = share * tf.cast(count, tf.float64)
-        return tf.cast(tf.math.ceil(exact - ROUNDING_TOLERANCE), tf.int64)
-
-    probed = down(masking.probed_fraction, size)
-    if masking.policy == "released":
-        visible = up(masking.visible_fraction, probed)
-        return probed, visible, up(masking.random_fraction, probed - visible)
-    return (
-        probed,
-        down(masking.visible_fraction, size),
-        down(masking.random_fraction, size),
-    )

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
 
 from astromer.errors import ConfigError, unknown_name
 
 __all__ = [
     "DEFAULT_WINDOW_SIZE",
-    "ROUNDING_TOLERANCE",
+    "WEIGHT_FLOOR",
     "ErrorWeights",
     "MaskingConfig",
     "MaskingPolicy",
     "Normalization",
     "Task",
     "Tiling",
+    "check_labels",
+    "check_masking_task",
+    "check_names",
+    "check_not_negative",
+    "check_positive",
+    "count_tiles",
 ]
 
 Task = Literal["pretrain", "classify", "embed"]
@@ -27,7 +36,10 @@ Tiling = Literal["exact", "released"]
 DEFAULT_WINDOW_SIZE: Final = 200
 """Observations per window (L in the paper)."""
 
-ROUNDING_TOLERANCE: Final = 1e-9
+WEIGHT_FLOOR: Final = 1e-3
+"""Smallest weight (`released`), and smallest scaled uncertainty (`paper`)."""
+
+_ROUNDING_TOLERANCE: Final = 1e-9
 """Keeps 0.29 x 100 from being rounded down to 28."""
 
 
@@ -71,7 +83,10 @@ class MaskingConfig:
                     f"`{name}` must lie in [0, 1]. Received: {name}={value}."
                 )
         shown = self.visible_fraction + self.random_fraction
-        if self.policy == "paper" and shown > self.probed_fraction + ROUNDING_TOLERANCE:
+        if (
+            self.policy == "paper"
+            and shown > self.probed_fraction + _ROUNDING_TOLERANCE
+        ):
             raise ConfigError(
                 "`visible_fraction` and `random_fraction` are parts of the probed set. "
                 f"Received: visible_fraction={self.visible_fraction}, "
@@ -83,3 +98,109 @@ class MaskingConfig:
     def released(cls) -> MaskingConfig:
         """Return the released code's shares: 20 % of the probed set, twice."""
         return cls(policy="released", visible_fraction=0.2, random_fraction=0.2)
+
+    def counts(
+        self, size: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return how many observations of a window are probed, visible and random.
+
+        Parameters
+        ----------
+        size : numpy.ndarray, int64
+            Real observations per window.
+
+        Returns
+        -------
+        probed, visible, random : numpy.ndarray, int64
+            As `size`; all that is probed and neither visible nor random is hidden.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> [count.tolist() for count in MaskingConfig().counts(np.array([5, 200]))]
+        [[2, 100], [0, 20], [0, 20]]
+        """
+        probed = _down(self.probed_fraction, size)
+        if self.policy == "released":
+            visible = _up(self.visible_fraction, probed)
+            return probed, visible, _up(self.random_fraction, probed - visible)
+        return (
+            probed,
+            _down(self.visible_fraction, size),
+            _down(self.random_fraction, size),
+        )
+
+
+def count_tiles(length: Any, window_size: int, tiling: Tiling) -> Any:
+    """Return how many windows are laid over light curves.
+
+    Parameters
+    ----------
+    length : tf.Tensor or numpy.ndarray, shape (batch,), int64
+        Observations per light curve.
+    window_size : int
+        Observations per window.
+    tiling : {"exact", "released"}
+
+    Returns
+    -------
+    num_windows : as `length`
+    """
+    if tiling == "exact":
+        return (length + window_size - 1) // window_size
+    return length // window_size + 1
+
+
+def check_names(**options: tuple[str, Any]) -> None:
+    """Raise ConfigError where an option's value is not one of its names."""
+    for option, (name, known) in options.items():
+        if name not in get_args(known):
+            raise ConfigError(unknown_name(option, name, get_args(known)))
+
+
+def check_positive(**sizes: object) -> None:
+    """Raise ConfigError unless every size is a positive integer."""
+    for name, value in sizes.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ConfigError(
+                f"`{name}` must be a positive integer. Received: {name}={value!r}."
+            )
+
+
+def check_not_negative(**numbers: object) -> None:
+    """Raise ConfigError unless every number is an integer, zero or more."""
+    for name, value in numbers.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise ConfigError(
+                f"`{name}` must be an integer, zero or more. "
+                f"Received: {name}={value!r}."
+            )
+
+
+def check_masking_task(
+    task: Task, masking: MaskingConfig | None, error_weights: ErrorWeights
+) -> None:
+    """Raise ConfigError if masks or weights are asked for where nothing is masked."""
+    if task != "pretrain" and (masking is not None or error_weights != "off"):
+        raise ConfigError(
+            '`masking` and `error_weights` belong to task="pretrain". '
+            f'Received: task="{task}".'
+        )
+
+
+def check_labels(num_labeled: int, num_curves: int) -> None:
+    """Raise ConfigError if none of the light curves to classify has a label."""
+    if num_labeled == 0:
+        raise ConfigError(
+            'task="classify" needs labels, and the source has none. Received: '
+            f"{num_curves} light curves without a label. Convert with "
+            "`--labels`, or give the light curves labels."
+        )
+
+
+def _down(share: float, count: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.floor(share * count + _ROUNDING_TOLERANCE).astype(np.int64)
+
+
+def _up(share: float, count: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.ceil(share * count - _ROUNDING_TOLERANCE).astype(np.int64)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import tensorflow as tf
 
-from astromer.pipeline.options import ErrorWeights
+from astromer.pipeline.options import WEIGHT_FLOOR, ErrorWeights
 
-__all__ = ["WEIGHT_FLOOR", "weigh_errors"]
-
-WEIGHT_FLOOR: Final = 1e-3
-"""Smallest weight (`released`), and smallest scaled uncertainty (`paper`)."""
+__all__ = ["weigh_errors"]
 
 
 def weigh_errors(

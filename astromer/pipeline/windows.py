@@ -7,13 +7,11 @@ curves of any length are cut by one `tf.strings.substr` and decoded by one
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
-from astromer.pipeline.options import Tiling
+from astromer.pipeline.options import Tiling, count_tiles
 from astromer.records.schema import (
     LABEL_KEY,
     MAG_ERR_KEY,
@@ -24,14 +22,11 @@ from astromer.records.schema import (
 __all__ = [
     "Curves",
     "Windows",
-    "count_tiles",
     "cut_windows",
     "parse_curves",
     "sample_starts",
     "tile_starts",
 ]
-
-Lengths = TypeVar("Lengths", tf.Tensor, NDArray[np.int64])
 
 _TIME_BYTES = 8
 _MAG_BYTES = 4
@@ -129,26 +124,6 @@ def sample_starts(length: tf.Tensor, window_size: int, seed: tf.Tensor) -> tf.Te
     choices = tf.maximum(length - window_size, 0) + 1
     draw = tf.random.stateless_uniform(tf.shape(length), seed, dtype=tf.float64)
     return tf.cast(draw * tf.cast(choices, tf.float64), tf.int64)
-
-
-def count_tiles(length: Lengths, window_size: int, tiling: Tiling) -> Lengths:
-    """Return how many windows `tile_starts` lays over light curves.
-
-    Parameters
-    ----------
-    length : tf.Tensor or numpy.ndarray, shape (batch,), int64
-        Observations per light curve.
-    window_size : int
-        Observations per window.
-    tiling : {"exact", "released"}
-
-    Returns
-    -------
-    num_windows : as `length`
-    """
-    if tiling == "exact":
-        return (length + window_size - 1) // window_size
-    return length // window_size + 1
 
 
 def tile_starts(

@@ -132,7 +132,7 @@ def convert(
         If an option is not valid, the folder is not empty, or it belongs to a
         conversion with other options or inputs.
     SurveyError
-        If a file cannot be read.
+        If a file cannot be read, or more than `max_unreadable` of them.
     RecordError
         If no light curve is left after the cuts.
     """
@@ -144,7 +144,7 @@ def convert(
         chosen = (options or ConvertOptions()).replace(**overrides)
     paths = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     files = find_files(paths, chosen.survey)
-    name = name_survey(chosen.survey, files)
+    name = name_survey(chosen.survey, files, skip_unreadable=chosen.max_unreadable > 0)
     names = name_below_common_folder(files)
     return convert_tables(
         read_observations(files, chosen.survey, chosen.read_options()),
@@ -234,6 +234,7 @@ class _Conversion:
     progress: Progress
     labels: Labels | None = None
     num_labels_unused: int = 0
+    unreadable: list[dict[str, str]] = dataclasses.field(default_factory=list)
 
     def open_folder(self, *, resume: bool) -> Manifest | None:
         """Claim the output folder; return the manifest if all is done already."""
@@ -356,7 +357,7 @@ class _Conversion:
             survey=self.survey,
             versions=_versions(),
             options=self.options.to_dict(),
-            inputs=self.inputs,
+            inputs=dataclasses.replace(self.inputs, unreadable=self.unreadable),
             rows_read=sum(part.data.rows_read for part in parts),
             cuts=cuts,
             rejected=summarize_rejected(parts),
@@ -398,6 +399,7 @@ class _Conversion:
                 return
         state = json.loads(state_file.read_text(encoding="utf-8"))
         self.num_labels_unused = state["num_labels_unused"]
+        self.unreadable = state["unreadable"]
         partitions = group_buckets(state["rows"], self.options.rows_per_partition)
         total, done = sum(state["rows"]), 0
         folders = [
@@ -423,7 +425,8 @@ class _Conversion:
         held: list[Block] = []
         rows_held = rows_read = 0
         spill: Spill | None = None
-        for batch in batch_tables(tables, self.options.rows_per_partition):
+        readable = self._note_unreadable(tables)
+        for batch in batch_tables(readable, self.options.rows_per_partition):
             block = block_from_tables(
                 batch, [self.source_name(table.source) for table in batch]
             )
@@ -453,9 +456,23 @@ class _Conversion:
         spill.add(merge_blocks(held))
         write_json(
             state_file,
-            {"rows": spill.rows, "num_labels_unused": self.num_labels_unused},
+            {
+                "rows": spill.rows,
+                "num_labels_unused": self.num_labels_unused,
+                "unreadable": self.unreadable,
+            },
         )
         return None
+
+    def _note_unreadable(
+        self, tables: Iterable[ObservationTable]
+    ) -> Iterator[ObservationTable]:
+        for table in tables:
+            if table.error is None:
+                yield table
+            else:
+                name = self.source_name(table.source)
+                self.unreadable.append({"name": name, "reason": table.error})
 
     def _check_something_left(
         self, parts: Sequence[Part], cuts: dict[str, CutCount]

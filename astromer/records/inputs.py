@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from astromer.errors import SurveyError
 from astromer.records.manifest import InputSummary
 from astromer.surveys import detect_survey, get_survey
 
@@ -16,11 +17,19 @@ __all__ = ["name_below_common_folder", "name_survey", "summarize_inputs"]
 FILES_IN_MANIFEST: Final = 100
 
 
-def name_survey(survey: str | None, files: Sequence[Path]) -> str:
+def name_survey(
+    survey: str | None, files: Sequence[Path], *, skip_unreadable: bool = False
+) -> str:
     """Return the survey's name: the given one, or what the files look like."""
     if survey is not None:
         return get_survey(survey).name
-    names = {detect_survey(file).name for file in files}
+    names = set()
+    for file in files:
+        try:
+            names.add(detect_survey(file).name)
+        except SurveyError:
+            if not skip_unreadable:
+                raise
     return names.pop() if len(names) == 1 else "mixed"
 
 

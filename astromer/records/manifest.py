@@ -74,13 +74,15 @@ class InputSummary:
     """The files that the records were made from."""
 
     num_files: int = 0
-    """Files read."""
+    """Files given."""
     bytes: int = 0
     """Their size together."""
     fingerprint: str = ""
     """SHA-256 over names, sizes and times of change of all files."""
     files: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     """`name` (below the inputs' common folder) and `bytes` of the first files."""
+    unreadable: list[dict[str, str]] = dataclasses.field(default_factory=list)
+    """`name` and `reason` of every file that was left out as a whole."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ class Manifest:
     options: dict[str, Any]
     """Options of the conversion; see `ConvertOptions`."""
     inputs: InputSummary
-    """Files read."""
+    """Files given, and which of them could not be read."""
     rows_read: int
     """Observations read."""
     cuts: dict[str, CutCount]

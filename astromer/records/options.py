@@ -72,6 +72,9 @@ class ConvertOptions:
     """Passband of files that do not name one; see `ReadOptions.passband`."""
     rows_per_table: int = ReadOptions().rows_per_table
     """Most rows read at once; see `ReadOptions`."""
+    max_unreadable: float = ReadOptions().max_unreadable
+    """Largest share of files, from 0 to 1, that may be unreadable: up to it they are
+    left out, each as a whole, and named in the manifest; see `ReadOptions`."""
     rows_per_partition: int = 8_000_000
     """Rows held in memory at once. A larger input is partitioned on disk first."""
 
@@ -121,6 +124,12 @@ class ConvertOptions:
             columns=self.columns,
         )
         object.__setattr__(self, "columns", dict(self.columns))
+        _require(
+            _is_number(self.max_unreadable) and 0 <= self.max_unreadable <= 1,
+            "`max_unreadable` must be a share of files from 0 to 1",
+            max_unreadable=self.max_unreadable,
+        )
+        object.__setattr__(self, "max_unreadable", float(self.max_unreadable))
 
     def _check_percentiles(self) -> None:
         if self.clip_percentiles is None:
@@ -228,6 +237,7 @@ class ConvertOptions:
             columns=self.columns,
             passband=self.file_passband,
             rows_per_table=self.rows_per_table,
+            max_unreadable=self.max_unreadable,
         )
 
     def to_dict(self) -> dict[str, Any]:

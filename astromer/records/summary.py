@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ class RecordsSummary:
     """By cut: `cut`, `meaning`, `observations`, `light_curves`."""
     rejected: list[_Row]
     """By reason: `reason`, `light_curves`."""
+    unreadable: list[_Row]
+    """Files left out by reason: `reason`, `files`, `first` (name of the first)."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return all tables as plain JSON values.
@@ -127,4 +130,15 @@ def summarize_records(source: str | Path | Manifest) -> RecordsSummary:
             {"reason": reason, "light_curves": count}
             for reason, count in manifest.rejected.by_reason.items()
         ],
+        unreadable=[
+            {"reason": reason, "files": len(names), "first": names[0]}
+            for reason, names in _names_by_reason(manifest.inputs.unreadable).items()
+        ],
     )
+
+
+def _names_by_reason(files: Iterable[Mapping[str, str]]) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {}
+    for file in files:
+        names.setdefault(file["reason"], []).append(file["name"])
+    return names

@@ -7,6 +7,8 @@ A new survey is one module with a `Survey` named ``SURVEY`` and one line in
 from astromer.surveys.observations import (
     FLAGS,
     OBSERVATION_SCHEMA,
+    Dropped,
+    DroppedLightCurve,
     ObservationTable,
     ReadOptions,
     Survey,
@@ -18,6 +20,8 @@ from astromer.surveys.registry import detect_survey, get_survey, list_surveys
 __all__ = [
     "FLAGS",
     "OBSERVATION_SCHEMA",
+    "Dropped",
+    "DroppedLightCurve",
     "ObservationTable",
     "ReadOptions",
     "Survey",

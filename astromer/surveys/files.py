@@ -38,6 +38,7 @@ __all__ = [
     "object_name",
     "read_head",
     "split_line",
+    "untitled_header",
 ]
 
 Inputs: TypeAlias = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
@@ -190,6 +191,32 @@ def find_header(path: Path) -> Header:
         f"The file holds only comments. Received: path={path}. "
         "Its first line without # must name the columns."
     )
+
+
+def untitled_header(
+    names: Sequence[str], separator: str, lines: Sequence[str], first: int
+) -> Header:
+    """Describe rows whose columns no line names: as many as the first row has.
+
+    Parameters
+    ----------
+    names : sequence of str
+        What the leading columns are, at least.
+    separator : str
+        One character, or `WHITESPACE`.
+    lines : sequence of str
+        The lines at the start of the file.
+    first : int
+        Position of the first row in `lines`.
+
+    Returns
+    -------
+    header : Header
+        Further columns have empty names.
+    """
+    fields = split_line(lines[first], separator) if first < len(lines) else []
+    unnamed = ("",) * (len(fields) - len(names))
+    return Header((*names, *unnamed), separator, first + 1)
 
 
 def guess_separator(line: str) -> str:

@@ -21,12 +21,12 @@ import polars as pl
 from astromer.errors import SurveyError
 from astromer.surveys.files import (
     WHITESPACE,
-    Header,
     find_header,
     guess_separator,
     leading_lines,
     object_name,
     split_line,
+    untitled_header,
 )
 from astromer.surveys.observations import ObservationTable, ReadOptions, Survey
 from astromer.surveys.parsing import (
@@ -81,9 +81,13 @@ def _is_archive(lines: list[str]) -> bool:
 
 
 def _is_dump(lines: list[str]) -> bool:
-    first = next((line for line in lines if line.strip()), "")
+    first = _first_dump_row(lines)
     enough = first.count(";") >= _DUMP_NUM_COLUMNS - 2
     return enough and _DUMP_ROW.match(first) is not None
+
+
+def _first_dump_row(lines: list[str]) -> str:
+    return next((line for line in lines if line.strip()), "")
 
 
 def _detect(path: Path, head: bytes) -> bool:
@@ -97,7 +101,8 @@ def _read(path: Path, options: ReadOptions) -> Iterator[ObservationTable]:
     if _is_archive(lines):
         tables = _read_archive(path)
     elif _is_dump(lines):
-        tables = _read_both(path, ";", _DUMP_NUM_COLUMNS, 1, _DUMP_COLUMNS)
+        num_columns = len(split_line(_first_dump_row(lines), ";"))
+        tables = _read_both(path, ";", num_columns, 1, _DUMP_COLUMNS)
     elif _is_mjd(path, lines):
         tables = _read_mjd(path, lines, options)
     else:
@@ -126,7 +131,7 @@ def _read_mjd(
         if about.keys() >= {"field", "tile", "seq"}:
             object_id = ".".join(about[key] for key in ("field", "tile", "seq"))
         passband = about.get("filter", passband or "").upper()
-    header = Header(NUMBERS, WHITESPACE, num_titles + 1)
+    header = untitled_header(NUMBERS, WHITESPACE, lines, num_titles)
     columns = {role: position for position, role in enumerate(NUMBERS)}
     return read_text_table(
         path, header, columns, options, object_id=object_id, passband=passband or ""

@@ -8,15 +8,20 @@ can count it. Grouping, sorting and cleaning happen once, further down.
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import polars as pl
+
+from astromer.errors import ConfigError
 
 __all__ = [
     "FLAGS",
     "OBSERVATION_SCHEMA",
+    "Dropped",
+    "DroppedLightCurve",
     "ObservationTable",
     "ReadOptions",
     "Survey",
@@ -43,6 +48,7 @@ for a good observation, else one of `FLAGS`.
 """
 
 FLAGS: Final[Mapping[str, str]] = {
+    "ragged_line": "a line with more or fewer fields than the file has columns",
     "missing_value": "object, time, magnitude or error is empty or a missing-value code",
     "not_a_number": "text where a number is needed",
     "not_finite": "NaN or infinity",
@@ -65,6 +71,48 @@ class ObservationTable:
     """The file that the rows come from."""
     frame: pl.DataFrame
     """Rows with the columns `OBSERVATION_SCHEMA`."""
+    error: str | None = None
+    """Why nothing of the file can be used, in a sentence; there are no rows then. Only
+    where `ReadOptions.max_unreadable` allows it; else the error is raised."""
+
+
+class DroppedLightCurve(NamedTuple):
+    """A light curve that has observations but no good one."""
+
+    object_id: str
+    """The object's name."""
+    passband: str
+    """Filter name, empty where the file names none."""
+    source: Path
+    """The file."""
+    line: int | None
+    """Line of its first observation there."""
+
+
+@dataclasses.dataclass(slots=True)
+class Dropped:
+    """What was read, or should have been, and is in no light curve.
+
+    Examples
+    --------
+    >>> dropped = Dropped()
+    >>> dropped.observations.update(not_finite=1, missing_value=2)
+    >>> dropped.reasons
+    'missing_value 2, not_finite 1'
+    """
+
+    observations: Counter[str] = dataclasses.field(default_factory=Counter)
+    """Bad observations by reason: `FLAGS` and ``negative_error``."""
+    light_curves: list[DroppedLightCurve] = dataclasses.field(default_factory=list)
+    """Light curves without a good observation."""
+    files: dict[Path, str] = dataclasses.field(default_factory=dict)
+    """Files that could not be read, and why; see `ReadOptions.max_unreadable`."""
+
+    @property
+    def reasons(self) -> str:
+        """Reasons for which observations were dropped, the most frequent first."""
+        counts = sorted(self.observations.items(), key=lambda item: (-item[1], item[0]))
+        return ", ".join(f"{name} {number:,}" for name, number in counts if number)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +126,17 @@ class ReadOptions:
     """Passband of files that do not name one, e.g. OGLE's `.dat` (I by default)."""
     rows_per_table: int = 2_000_000
     """Most rows in one table; bounds the memory that reading takes."""
+    max_unreadable: float = 0.0
+    """Largest share of files, from 0 to 1, that may be unreadable or without
+    observations: up to it they are left out, each as a whole, and named. By default
+    the first one is an error."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_unreadable <= 1:
+            raise ConfigError(
+                "`max_unreadable` is a share of files from 0 to 1. "
+                f"Received: max_unreadable={self.max_unreadable}."
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,10 +15,10 @@ import polars as pl
 
 from astromer.surveys.files import (
     WHITESPACE,
-    Header,
     is_number,
     leading_lines,
     object_name,
+    untitled_header,
 )
 from astromer.surveys.observations import ObservationTable, ReadOptions, Survey
 from astromer.surveys.parsing import (
@@ -54,7 +54,8 @@ def _detect(path: Path, head: bytes) -> bool:
 @checked
 def _read(path: Path, options: ReadOptions) -> Iterator[ObservationTable]:
     folder = path.resolve().parent.name
-    header = Header(NUMBERS, WHITESPACE, _first_row(leading_lines(path)) + 1)
+    lines = leading_lines(path)
+    header = untitled_header(NUMBERS, WHITESPACE, lines, _first_row(lines))
     short = pl.col("time") < _HIGHEST_SHORT_DATE
     days = pl.col("time") + (_SHORT_EPOCH - JD_MINUS_MJD)
     for table in read_text_table(

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from astromer.errors import SurveyError
 from astromer.lightcurve import MISSING_MAG
@@ -24,6 +27,7 @@ from astromer.surveys.files import (
     Header,
     explain_damage,
     iterate_blocks,
+    split_line,
 )
 from astromer.surveys.observations import (
     OBSERVATION_SCHEMA,
@@ -34,6 +38,7 @@ from astromer.surveys.observations import (
 __all__ = [
     "JD_MINUS_MJD",
     "NUMBERS",
+    "ROW_FLAG",
     "Layout",
     "checked",
     "count_flags",
@@ -41,6 +46,7 @@ __all__ = [
     "numbers_from_text",
     "observation_table",
     "read_columns",
+    "read_or_skip",
     "read_text_table",
     "split_tables",
 ]
@@ -54,6 +60,10 @@ JD_MINUS_MJD: Final = 2_400_000.5
 _LOWEST_JD: Final = 2_400_000.0
 _MISSING_WORDS: Final = ("", "-", "--", "null", "none", "na", "n/a", "masked")
 _FLAG_SUFFIX: Final = ":flag"
+ROW_FLAG: Final = "row" + _FLAG_SUFFIX
+"""Column that says why a whole row is bad; others name a column of numbers."""
+_TEXT_FLAGS: Final = ("ragged_line", "upper_limit", "not_a_number")
+"""What is seen in the text of a line, most important first."""
 
 P = ParamSpec("P")
 _Read = Callable[Concatenate[Path, P], Iterator[ObservationTable]]
@@ -66,7 +76,7 @@ class Layout:
     separator: str
     """One character, or `WHITESPACE` for runs of blanks and tabs."""
     num_columns: int
-    """Fields per line; further ones are ignored, absent ones are missing."""
+    """Fields per line; lines with more or fewer are flagged."""
     first_line: int
     """Line of the first row, from 1."""
     numbers: Mapping[str, int]
@@ -89,32 +99,45 @@ def read_columns(path: Path, layout: Layout) -> Iterator[pl.DataFrame]:
     ------
     frame : polars.DataFrame
         The columns of the layout by name and ``line``, from 1. Where text stood for
-        a number, the number is null and ``NAME:flag`` says why. Blank lines and
+        a number, the number is null and ``NAME:flag`` says why. Where some lines have
+        more or fewer fields than the layout, `ROW_FLAG` says which. Blank lines and
         comments are left out.
     """
     line = layout.first_line
     for block in iterate_blocks(path, layout.first_line):
+        if line == layout.first_line:
+            layout = _with_empty_column(block, layout)
         frame = _parse(block, layout)
         # Without quotes every line is a row, and counting the lines is not needed.
         height = block.count(b"\n") if b'"' in block else frame.height
         index = pl.int_range(line, line + frame.height, dtype=pl.Int64, eager=True)
         # Beyond four billion lines the number is unknown, not wrong.
         frame = frame.with_columns(line=index.cast(pl.UInt32, strict=False))
-        yield _without_blanks_and_comments(frame, layout)
+        yield _without_blanks(frame, layout)
         line += height
+
+
+def _with_empty_column(block: bytes, layout: Layout) -> Layout:
+    """Add the column that lines have if, unlike the titles, they end in a separator."""
+    lines = (line for line in io.BytesIO(block) if line.strip() and line[:1] != b"#")
+    fields = split_line(next(lines, b"").decode(errors="replace"), layout.separator)
+    if len(fields) == layout.num_columns + 1 and not fields[-1]:
+        return dataclasses.replace(layout, num_columns=len(fields))
+    return layout
 
 
 def _parse(block: bytes, layout: Layout) -> pl.DataFrame:
     if layout.separator == WHITESPACE:
         block = re.sub(rb"[ \t\r]+", b" ", block)
-        block = block.replace(b"\n ", b"\n").removeprefix(b" ")
+        block = block.replace(b"\n ", b"\n").replace(b" \n", b"\n").strip(b" ")
     names = [f"column_{position + 1}" for position in range(layout.num_columns)]
     text_schema = dict.fromkeys(names, pl.String())
     typed_schema = text_schema | {
         names[position]: number_type(role) for role, position in layout.numbers.items()
     }
     positions = {**layout.texts, **layout.numbers}
-    used = sorted({names[position] for position in positions.values()} | {names[0]})
+    first = names[0]
+    used = sorted({names[position] for position in positions.values()} | {first})
     read = functools.partial(
         pl.read_csv,
         columns=used,
@@ -124,36 +147,80 @@ def _parse(block: bytes, layout: Layout) -> pl.DataFrame:
     select = [
         pl.col(names[position]).alias(role) for role, position in positions.items()
     ]
+    num_fields = None if _is_plain(block, layout) else _count_fields(block, layout)
+    even = num_fields is None or (num_fields == layout.num_columns).all()
+    if even and not _has_comments(block):
+        try:
+            frame = read(block, schema=typed_schema, has_header=False)
+            return frame.select(select)
+        except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
+            pass
+    # Without a title, a first line that is too short passes for a narrow table.
+    block_with_title = layout.separator.join(names).encode() + b"\n" + block
     try:
-        return read(block, schema=typed_schema, has_header=False).select(select)
-    except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
-        # Without a title, a first line that is too short passes for a narrow table.
-        block = layout.separator.join(names).encode() + b"\n" + block
-    try:
-        frame = read(block, schema=text_schema)
+        frame = read(block_with_title, schema=text_schema)
+        paired = num_fields is None or len(num_fields) == frame.height
     except pl.exceptions.ComputeError:
+        paired = False
+    if not paired:
         # An unpaired quote; as a plain character it spoils its own line only.
-        frame = read(block, schema=text_schema, quote_char=None)
-    comment = pl.col(names[0]).str.starts_with("#").fill_null(value=False)
-    frame = frame.with_columns(pl.when(~comment).then(pl.all())).select(select)
+        frame = read(block_with_title, schema=text_schema, quote_char=None)
+        num_fields = _count_fields(block, layout, quotes=False)
+    if num_fields is None:
+        num_fields = np.full(frame.height, layout.num_columns)
+    start = pl.col(first).str.strip_chars().fill_null("")
+    is_comment = start.str.starts_with("#")
+    is_blank = (start == "") & pl.lit(pl.Series(num_fields == 1))
+    is_ragged = pl.lit(pl.Series(num_fields != layout.num_columns))
+    is_ragged &= ~is_blank & ~is_comment
+    row_flag = pl.when(is_ragged).then(pl.lit("ragged_line")).alias(ROW_FLAG)
+    frame = frame.with_columns(row_flag, pl.when(~is_comment).then(pl.all()))
+    frame = frame.select(*select, ROW_FLAG)
     frame = numbers_from_text(frame, list(layout.numbers))
     return frame.with_columns(
         pl.col(list(layout.texts)).str.strip_chars().replace("", None)
     )
 
 
-def _without_blanks_and_comments(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:
+def _has_comments(block: bytes) -> bool:
+    # One character is found many times faster than two.
+    return b"#" in block and (block.startswith(b"#") or b"\n#" in block)
+
+
+def _is_plain(block: bytes, layout: Layout) -> bool:
+    """Whether every line has as many fields as it should, and there are no quotes."""
+    separator = layout.separator.encode()
+    others = bytes(set(range(256)) - set(separator + b'"\n'))
+    left = block.translate(None, others) + b"\n" * (not block.endswith(b"\n"))
+    line = separator * (layout.num_columns - 1) + b"\n"
+    return left == line * (len(left) // len(line))
+
+
+def _count_fields(
+    block: bytes, layout: Layout, *, quotes: bool = True
+) -> NDArray[np.int64]:
+    """Count the fields of each line; with `quotes`, a quoted field may hold any."""
+    characters = np.frombuffer(block, np.uint8)
+    is_end, is_separator = (
+        characters == ord(character) for character in ("\n", layout.separator)
+    )
+    if quotes and b'"' in block:
+        outside = np.cumsum(characters == ord('"'), dtype=np.uint8) % 2 == 0
+        is_end &= outside
+        is_separator &= outside
+    ends = np.flatnonzero(is_end)
+    if len(ends) == 0 or ends[-1] != len(characters) - 1:
+        ends = np.append(ends, len(characters))
+    upto = np.searchsorted(np.flatnonzero(is_separator), ends)
+    return np.diff(upto, prepend=0) + 1
+
+
+def _without_blanks(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:
     names = [*layout.numbers, *layout.texts]
     if frame[names[0]].null_count() == 0:
         return frame
-    # A comment passes for text where the first column of the file is one.
-    texts = [name for name, position in layout.texts.items() if position == 0]
-    empty = [
-        pl.col(name).is_null()
-        | (pl.col(name).str.starts_with("#") if name in texts else pl.lit(value=False))
-        for name in names
-    ]
-    return frame.filter(~pl.all_horizontal(empty) | _any_text_flag(frame))
+    empty = pl.all_horizontal(pl.col(names).is_null())
+    return frame.filter(~empty | _any_text_flag(frame))
 
 
 def _any_text_flag(frame: pl.DataFrame) -> pl.Expr:
@@ -184,6 +251,8 @@ def numbers_from_text(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame
         ``NAME:flag`` is added: ``upper_limit`` for ``>19.5``, ``not_a_number`` for
         other text, else null. Empty text and words such as ``null`` give plain nulls.
     """
+    if not names:
+        return frame
     texts = frame.select(pl.col(name).str.strip_chars() for name in names)
     frame = frame.with_columns(
         texts.select(
@@ -299,7 +368,8 @@ def observation_table(
     table : ObservationTable
         Times above 2,400,000 are Julian Dates and become Modified Julian Dates.
         Values whose size is 99 or more are missing. A row with several
-        reasons gets the first of: upper limit, text, missing, not finite, marks.
+        reasons gets the first of: ragged line, upper limit, text, missing, not
+        finite, marks.
     """
     marks = marks or {}
     time = pl.col("time")
@@ -313,6 +383,7 @@ def observation_table(
         _as_text(class_name).alias("class_name"),
         "line",
         *(expression.alias(f"mark:{name}") for name, expression in marks.items()),
+        *(name for name in (ROW_FLAG,) if name in frame.columns),
         *(
             pl.col(column + _FLAG_SUFFIX).alias(role + _FLAG_SUFFIX)
             for role, column in (("time", "time"), ("mag", mag), ("mag_err", mag_err))
@@ -326,7 +397,10 @@ def observation_table(
         keep = pl.lit(good) | pl.col("flag").eq_missing(pl.lit("bad_photometry"))
         frame = frame.with_columns(flag=_flag(frame, marks)).with_columns(
             pl.col("object_id").fill_null(""),
-            pl.when(pl.col("time").is_finite()).then("time"),
+            # The fields of a ragged line may have moved, and its time be no time.
+            pl.when(
+                pl.col("time").is_finite(), pl.col("flag").ne_missing("ragged_line")
+            ).then("time"),
             pl.when(keep).then(pl.col("mag", "mag_err")),
         )
     return ObservationTable(source, frame.select(OBSERVATION_SCHEMA.names()))
@@ -356,7 +430,7 @@ def _flag(frame: pl.DataFrame, marks: Mapping[str, pl.Expr]) -> pl.Expr:
     texts = [name for name in frame.columns if name.endswith(_FLAG_SUFFIX)]
     reasons = [
         (name, pl.any_horizontal(pl.col(texts) == name))
-        for name in ("upper_limit", "not_a_number")
+        for name in _TEXT_FLAGS
         if texts
     ]
     missing = pl.any_horizontal(
@@ -400,6 +474,49 @@ def count_flags(frame: pl.DataFrame) -> dict[str, int]:
     return dict(flags.group_by("flag").len().sort("flag").iter_rows())
 
 
+def read_or_skip(
+    path: Path, options: ReadOptions, read: Callable[[], Iterator[ObservationTable]]
+) -> Iterator[ObservationTable]:
+    """Read a file, or say why it cannot be read where `options` allow that.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    options : ReadOptions
+        With `max_unreadable` above 0, nothing comes from a file that cannot be read
+        to its end. So its tables wait until that is certain; a file of more rows than
+        `rows_per_table` is not held but read twice.
+    read : callable
+        Reads the file.
+
+    Yields
+    ------
+    table : ObservationTable
+        Those of the file, or a single one with the error.
+    """
+    if not options.max_unreadable:
+        yield from read()
+        return
+    held: list[ObservationTable] = []
+    rows = 0
+    try:
+        for table in read():
+            if table.source != path:
+                # A file that this one lists; it is whole or an error by itself.
+                yield table
+                continue
+            rows += table.frame.height
+            held.append(table)
+            if rows > options.rows_per_table:
+                held.clear()
+    except SurveyError as error:
+        rule = str(error).partition(" Received:")[0]
+        yield ObservationTable(path, OBSERVATION_SCHEMA.to_frame(), error=rule)
+        return
+    yield from held if rows <= options.rows_per_table else read()
+
+
 def checked(read: _Read[P]) -> _Read[P]:
     """Give a reader the guarantees that all readers share.
 
@@ -427,9 +544,11 @@ def checked(read: _Read[P]) -> _Read[P]:
         with explain_damage(path):
             for table in read(path, *args, **kwargs):
                 num_rows += table.frame.height
-                if not readable:
-                    is_text = table.frame["flag"].eq_missing("not_a_number")
-                    readable = not is_text.all()
+                if not readable and table.error is None:
+                    is_text = pl.col("flag").is_in(["ragged_line", "not_a_number"])
+                    readable = not table.frame.select(
+                        is_text.fill_null(value=False).all()
+                    ).item()
                     if first_bad is None:
                         first_bad = table.frame["line"][0]
                 yield table
@@ -440,9 +559,10 @@ def checked(read: _Read[P]) -> _Read[P]:
             )
         if not readable:
             raise SurveyError(
-                f"No row of the file holds numbers. Received: path={path}, {num_rows} "
-                f"rows of text, the first at line {first_bad}. Check the format and "
-                "which columns are read."
+                "No row of the file holds numbers in the columns that it should. "
+                f"Received: path={path}, {num_rows} rows of text or with another number "
+                f"of fields, the first at line {first_bad}. Check the format and which "
+                "columns are read."
             )
 
     return wrapper

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,14 @@ import polars as pl
 from astromer.errors import SurveyError
 from astromer.lightcurve import LightCurve
 from astromer.surveys.files import Inputs, expand_inputs
-from astromer.surveys.observations import ObservationTable, ReadOptions, Survey
-from astromer.surveys.parsing import count_flags
+from astromer.surveys.observations import (
+    Dropped,
+    DroppedLightCurve,
+    ObservationTable,
+    ReadOptions,
+    Survey,
+)
+from astromer.surveys.parsing import count_flags, read_or_skip
 from astromer.surveys.registry import detect_survey, get_survey, list_surveys
 
 __all__ = ["find_files", "read_light_curves", "read_observations"]
@@ -81,7 +87,8 @@ def read_observations(
     ------
     SurveyError
         If an input or survey does not exist, or a file cannot be read; names the
-        file and, if known, the line.
+        file and, if known, the line. With `ReadOptions.max_unreadable`, at the end,
+        if more files than that could not be read.
     """
     tables = _read_files(inputs, survey, options or ReadOptions())
     return (table for _, table in tables)
@@ -92,12 +99,14 @@ def read_light_curves(
     survey: str | Survey | None = None,
     passband: str | None = None,
     options: ReadOptions | None = None,
-    dropped: Counter[str] | None = None,
+    dropped: Dropped | None = None,
 ) -> Iterator[LightCurve]:
     """Read survey files as light curves, one per object and passband of a file.
 
-    Flagged observations and those with a negative uncertainty are dropped; how many
-    and why is logged once, when the last file is read. An object may be scattered
+    Flagged observations and those with a negative uncertainty are dropped, and with
+    them light curves of which nothing is left; how many and why is logged once, when
+    the last file is read, as a warning if light curves or files are lost and `dropped`
+    is not there to tell. An object may be scattered
     over its file, so the good observations of one file, 20 bytes each and some room
     for sorting, are held until it is read; files are read one after the other.
 
@@ -110,15 +119,15 @@ def read_light_curves(
     passband : str, optional
         Take only this passband.
     options : ReadOptions, optional
-    dropped : collections.Counter, optional
-        Receives the dropped observations by reason: `FLAGS` and ``negative_error``.
+    dropped : Dropped, optional
+        Receives what is dropped: observations by reason, light curves without a good
+        observation, unreadable files.
 
     Returns
     -------
     light_curves : iterator of LightCurve
-        In order of first appearance within a file, sorted by time. Objects without
-        a good observation do not appear. Labels stay -1; class names are those of
-        the file.
+        In order of first appearance within a file, sorted by time. Labels stay -1;
+        class names are those of the file.
 
     Raises
     ------
@@ -126,8 +135,7 @@ def read_light_curves(
         See `read_observations`; also if nothing was observed in `passband`.
     """
     tables = _read_files(inputs, survey, options or ReadOptions())
-    counts = Counter[str]() if dropped is None else dropped
-    return _light_curves(tables, passband, counts)
+    return _light_curves(tables, passband, dropped)
 
 
 def _resolve(survey: str | Survey | None) -> Survey | None:
@@ -142,37 +150,76 @@ def _read_files(
     """Check names and paths now, and read with each table's input file later."""
     named = _resolve(survey)
     paths = find_files(inputs, named)
-    return (
+
+    def read(path: Path) -> Iterator[ObservationTable]:
+        yield from (named or detect_survey(path)).read(path, options)
+
+    tables = (
         (path, table)
         for path in paths
-        for table in (named or detect_survey(path)).read(path, options)
+        for table in read_or_skip(path, options, functools.partial(read, path))
     )
+    return _check_unreadable(tables, options.max_unreadable)
+
+
+def _check_unreadable(
+    tables: Iterable[tuple[Path, ObservationTable]], limit: float
+) -> Iterator[tuple[Path, ObservationTable]]:
+    """Pass tables on; raise at the end if too many of their files are unreadable."""
+    num_files = 0
+    last: Path | None = None
+    unreadable: list[ObservationTable] = []
+    for path, table in tables:
+        num_files += table.source != last
+        last = table.source
+        if table.error is not None:
+            unreadable.append(table)
+        yield path, table
+    if len(unreadable) > limit * num_files:
+        first = unreadable[0]
+        raise SurveyError(
+            "Too many files cannot be read. Received: "
+            f"{len(unreadable)} of {num_files}, where max_unreadable={limit}; the first "
+            f"is {first.source}: {first.error} Correct or remove them, or allow more."
+        )
 
 
 def _light_curves(
     tables: Iterable[tuple[Path, ObservationTable]],
     passband: str | None,
-    dropped: Counter[str],
+    dropped: Dropped | None,
 ) -> Iterator[LightCurve]:
-    before = Counter(dropped)
+    lost = Dropped()
     passbands: set[str] = set()
     num_curves = 0
     # A table of paths has many sources, and each of them is complete by itself.
     by_source = itertools.groupby(tables, key=lambda pair: (pair[0], pair[1].source))
-    for _, pairs in by_source:
-        frames = []
+    for (_, source), pairs in by_source:
+        lost_here = Dropped()
+        good, bad = [], []
         for _, table in pairs:
+            if table.error is not None:
+                lost_here.files[source] = table.error
+                continue
             frame = table.frame
             if passband is not None:
                 passbands.update(frame["passband"].unique())
                 frame = frame.filter(pl.col("passband") == passband)
-            dropped.update(count_flags(frame))
-            good = frame.filter(pl.col("flag").is_null())
-            frame = good.filter(pl.col("mag_err") >= 0)
-            if frame.height < good.height:
-                dropped[_NEGATIVE_ERROR] += good.height - frame.height
-            frames.append(frame)
-        for curve in _group(frames):
+            lost_here.observations.update(count_flags(frame))
+            unflagged = frame.filter(pl.col("flag").is_null())
+            good.append(unflagged.filter(pl.col("mag_err") >= 0))
+            if good[-1].height < unflagged.height:
+                number = unflagged.height - good[-1].height
+                lost_here.observations[_NEGATIVE_ERROR] += number
+            if good[-1].height < frame.height:
+                bad.append(frame)
+        lost_here.light_curves += _without_good_rows(source, bad, good)
+        for losses in (lost, dropped):
+            if losses is not None:
+                losses.observations.update(lost_here.observations)
+                losses.light_curves += lost_here.light_curves
+                losses.files.update(lost_here.files)
+        for curve in _group(good):
             num_curves += 1
             yield curve
     if passband is not None and passband not in passbands:
@@ -180,10 +227,47 @@ def _light_curves(
             f'No observation is in the passband. Received: passband="{passband}"; '
             f"found: {', '.join(sorted(passbands))}. Name one of those."
         )
-    new = {name: dropped[name] - before[name] for name in dropped}
-    reasons = ", ".join(f"{name} {n}" for name, n in sorted(new.items()) if n)
-    _LOGGER.info(
-        "read %d light curves; dropped observations: %s", num_curves, reasons or "none"
+    _log(num_curves, lost, told=dropped is not None)
+
+
+def _without_good_rows(
+    source: Path, bad: Sequence[pl.DataFrame], good: Sequence[pl.DataFrame]
+) -> list[DroppedLightCurve]:
+    """Name the light curves that occur in tables with bad rows and in no good row."""
+    if not bad:
+        return []
+    keys = ("object_id", "passband")
+    seen = pl.concat(frame.select(*keys, "line") for frame in bad)
+    left = pl.concat(frame.select(keys) for frame in good).unique()
+    lost = (
+        # Rows without a name belong to no light curve.
+        seen.filter(pl.col("object_id") != "")
+        .join(left, on=keys, how="anti", maintain_order="left")
+        .group_by(keys, maintain_order=True)
+        .agg(pl.col("line").first())
+    )
+    return [
+        DroppedLightCurve(object_id, band, source, line)
+        for object_id, band, line in lost.iter_rows()
+    ]
+
+
+def _log(num_curves: int, lost: Dropped, *, told: bool) -> None:
+    for curve in lost.light_curves:
+        _LOGGER.info(
+            "left out %s %s, first at line %s of %s: no good observation", *curve
+        )
+    for path, error in lost.files.items():
+        _LOGGER.info("left out %s: %s", path, error)
+    something = bool(lost.light_curves or lost.files)
+    _LOGGER.log(
+        logging.WARNING if something and not told else logging.INFO,
+        "read %d light curves; left out: %d without a good observation, "
+        "%d unreadable files; dropped observations: %s",
+        num_curves,
+        len(lost.light_curves),
+        len(lost.files),
+        lost.reasons or "none",
     )
 
 

@@ -14,6 +14,7 @@ aliases in `astromer.surveys.columns`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -36,12 +37,14 @@ from astromer.surveys.files import (
 from astromer.surveys.observations import ObservationTable, ReadOptions, Survey
 from astromer.surveys.parsing import (
     NUMBERS,
+    ROW_FLAG,
     Layout,
     checked,
     number_type,
     numbers_from_text,
     observation_table,
     read_columns,
+    read_or_skip,
     read_text_table,
     split_tables,
 )
@@ -118,7 +121,16 @@ def _read_observations(
         yield from split_tables(table, options.rows_per_table)
 
 
-_read_listed_file = checked(_read_observations)
+@checked
+def _read_listed_file(
+    path: Path, options: ReadOptions, known: Mapping[str, str], listed_at: str
+) -> Iterator[ObservationTable]:
+    if not path.is_file():
+        raise SurveyError(
+            f"A listed file does not exist. Received: path={path} at {listed_at}. "
+            "Paths are relative to the folder of the table."
+        )
+    return _read_observations(path, options, known)
 
 
 def _read_listed_files(
@@ -144,18 +156,27 @@ def _read_listed_files(
             texts=columns,
         )
         frames = read_columns(path, layout)
-    for frame in frames:
-        for row in frame.iter_rows(named=True):
-            line = row.pop("line")
-            file = path.parent / (row.pop("path") or "").strip()
-            if not file.is_file():
-                raise SurveyError(
-                    "A listed file does not exist. "
-                    f"Received: path={file} at line {line} of {path}. "
-                    "Paths are relative to the folder of the table."
-                )
-            known = {role: text for role, text in row.items() if text is not None}
-            yield from _read_listed_file(file, options, known)
+    # All of it before the first file, so that nothing comes from a damaged list.
+    parts = list(frames)
+    if not parts:
+        return
+    rows = pl.concat(parts, how="diagonal")
+    if ROW_FLAG in rows.columns:
+        ragged = rows.filter(pl.col(ROW_FLAG).is_not_null())["line"]
+        if len(ragged):
+            raise SurveyError(
+                "Every line of a table of files must have the fields of its title. "
+                f"Received: more or fewer at line {ragged[0]} of {path}. Correct it."
+            )
+        rows = rows.drop(ROW_FLAG)
+    for row in rows.iter_rows(named=True):
+        line = row.pop("line")
+        file = path.parent / (row.pop("path") or "").strip()
+        known = {role: text for role, text in row.items() if text is not None}
+        read = functools.partial(
+            _read_listed_file, file, options, known, f"line {line} of {path}"
+        )
+        yield from read_or_skip(file, options, read)
 
 
 def _parquet_batches(

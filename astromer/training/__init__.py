@@ -1,23 +1,83 @@
-"""Losses and metrics for Keras's own `compile`, `fit` and `evaluate`."""
+"""Training: losses and metrics for Keras's own `compile` and `fit`, and whole runs.
 
-from astromer.training.classification import (
-    ClassificationLoss,
-    MacroF1,
-    balanced_class_weights,
-    classification_metrics,
+Names are imported when they are first used: options cost no Keras.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from astromer.training.energy import EnergyConfig, EnergyEstimate
+from astromer.training.options import (
+    FinetuneOptions,
+    LossForm,
+    PretrainOptions,
+    TrainingOptions,
 )
-from astromer.training.losses import LossForm, ReconstructionLoss
-from astromer.training.metrics import R2, RMSE, Subset, reconstruction_metrics
+
+if TYPE_CHECKING:
+    from astromer.training.classification import (
+        ClassificationLoss,
+        MacroF1,
+        balanced_class_weights,
+        classification_metrics,
+    )
+    from astromer.training.finetuning import finetune, set_trainable
+    from astromer.training.losses import ReconstructionLoss
+    from astromer.training.metrics import R2, RMSE, Subset, reconstruction_metrics
+    from astromer.training.optimizers import Adam, learning_rate_schedule
+    from astromer.training.pretraining import pretrain
+    from astromer.training.run import RunResult
+    from astromer.training.strategy import make_strategy
 
 __all__ = [
     "R2",
     "RMSE",
+    "Adam",
     "ClassificationLoss",
+    "EnergyConfig",
+    "EnergyEstimate",
+    "FinetuneOptions",
     "LossForm",
     "MacroF1",
+    "PretrainOptions",
     "ReconstructionLoss",
+    "RunResult",
     "Subset",
+    "TrainingOptions",
     "balanced_class_weights",
     "classification_metrics",
+    "finetune",
+    "learning_rate_schedule",
+    "make_strategy",
+    "pretrain",
     "reconstruction_metrics",
+    "set_trainable",
 ]
+
+_HOMES = {
+    "R2": "metrics",
+    "RMSE": "metrics",
+    "Adam": "optimizers",
+    "ClassificationLoss": "classification",
+    "MacroF1": "classification",
+    "ReconstructionLoss": "losses",
+    "RunResult": "run",
+    "Subset": "metrics",
+    "balanced_class_weights": "classification",
+    "classification_metrics": "classification",
+    "finetune": "finetuning",
+    "learning_rate_schedule": "optimizers",
+    "make_strategy": "strategy",
+    "pretrain": "pretraining",
+    "reconstruction_metrics": "metrics",
+    "set_trainable": "finetuning",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        module = importlib.import_module(f"astromer.training.{_HOMES[name]}")
+        return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import keras
 from keras import ops
 
 from astromer.errors import ConfigError, unknown_name
+from astromer.training.options import LossForm
 from astromer.training.strategy import num_replicas, sum_over_replicas
 
-__all__ = ["LossForm", "ReconstructionLoss"]
-
-LossForm = Literal["released", "paper"]
+__all__ = ["ReconstructionLoss"]
 
 
 @keras.saving.register_keras_serializable("astromer")

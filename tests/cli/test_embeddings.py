@@ -140,6 +140,38 @@ def test_bad_observations_are_counted_by_reason(verb, preset, tmp_path, capsys):
     )
 
 
+@pytest.mark.parametrize("verb", ["embed", "reconstruct"])
+def test_what_is_left_out_is_named(verb, preset, tmp_path, capsys):
+    title = "object_id,passband,time,mag,mag_err\n"
+    good = "".join(f"a,V,{50_000 + day},15.0,0.1\n" for day in range(8))
+    bad = "".join(f"bad[{star}],V,50000,-99,0.1\n" for star in range(7))
+    for name, text in (("1.csv", title + good + bad), ("2.csv", "")):
+        (tmp_path / name).write_text(text)
+    files = [str(tmp_path / name) for name in ("1.csv", "2.csv")]
+    arguments = [verb, preset, *files, "--out", str(tmp_path / "out.csv")]
+    assert main(arguments) == 2
+    assert "The file is empty" in capsys.readouterr().err
+    assert main([*arguments, "--max-unreadable", "0.5"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.splitlines()[:3] == [
+        "7 bad observations left out: missing_value 7",
+        (
+            "7 light curves left out: no good observation "
+            "(bad[0] V, bad[1] V, bad[2] V, bad[3] V, bad[4] V, ...)"
+        ),
+        f"1 file left out: unreadable ({files[1]}: The file is empty.)",
+    ]
+    assert shown.err == ""
+
+
+@pytest.mark.parametrize("verb", ["embed", "reconstruct"])
+def test_nothing_good_says_what_was_bad(verb, preset, tmp_path, capsys):
+    path = tmp_path / "survey.csv"
+    path.write_text("object_id,passband,time,mag,mag_err\na,V,50000,-99,0.1\n")
+    assert main([verb, preset, str(path), "--out", str(tmp_path / "out.csv")]) == 2
+    assert "bad observations: missing_value 1" in capsys.readouterr().err
+
+
 def test_unknown_preset_is_refused_before_tensorflow_is_imported(modules_imported_by):
     code = "embed", "machoo", "x.csv", "--out", "x.csv"
     modules, _ = modules_imported_by(*code, exit_code=2)

@@ -56,6 +56,20 @@ def test_convert_writes_records_and_ends_with_one_line(survey, tmp_path, capsys)
     assert shown.err == ""
 
 
+def test_convert_and_inspect_name_unreadable_files(survey, tmp_path, capsys):
+    empty, out = tmp_path / "empty.csv", tmp_path / "out"
+    empty.write_text("")
+    arguments = ["convert", "table", str(survey), str(empty), "--out", str(out)]
+    assert main(arguments) == 2
+    assert "The file is empty" in capsys.readouterr().err
+    assert main([*arguments, "--max-unreadable", "0.5"]) == 0
+    assert main(["inspect", str(out)]) == 0
+    for shown in capsys.readouterr().out.split("Records (survey")[1:]:
+        table = shown[shown.index("Unreadable") :].splitlines()
+        assert table[3].split("  ")[0] == "The file is empty."
+        assert table[3].split()[-2:] == ["1", "empty.csv"]
+
+
 def test_convert_recognizes_the_format(survey, tmp_path):
     out = tmp_path / "out"
     assert main(["convert", "auto", str(survey), "--out", str(out)]) == 0
@@ -94,6 +108,7 @@ OPTIONS = {
     "--seed 3": {"seed": 3},
     "--column time=t --column mag=m": {"columns": {"time": "t", "mag": "m"}},
     "--file-passband I": {"file_passband": "I"},
+    "--max-unreadable 0.01": {"max_unreadable": 0.01},
     "--resume": {"resume": True},
     "--dry-run": {"dry_run": True},
 }

@@ -7,6 +7,7 @@ import pytest
 
 from astromer.errors import ConfigError, RecordError, SurveyError
 from astromer.inference.sources import chunks, iterate_light_curves
+from astromer.surveys import Dropped
 
 MACHO_FILE = """\
 #Field Tile Seq RA(hour) Dec(deg) Filter mean_Mag med_Mag mean_(B-R) med_(B-R)
@@ -92,6 +93,28 @@ def test_survey_files_are_a_source(macho_folder):
             np.testing.assert_array_equal(
                 curve.time, [48823.477419, 48823.487014, 48824.496759]
             )
+
+
+def test_passband_of_files_is_the_only_one_that_is_read_and_counted(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("id,band,mjd,mag,err\na,R,1,15,1\na,B,1,-99,1\nb,R,1,-99,1\n")
+    dropped = Dropped()
+    found, _ = iterate_light_curves(path, passband="R", dropped=dropped)
+    assert [curve.object_id for curve in found] == ["a"]
+    assert dropped.observations == {"missing_value": 1}
+    assert dropped.light_curves == [("b", "R", path, 4)]
+    with pytest.raises(SurveyError, match='passband="V"; found: B, R'):
+        iterate_light_curves(path, passband="V")
+
+
+def test_unreadable_files_are_left_out_where_that_is_allowed(macho_folder):
+    (macho_folder / "broken.mjd").write_text("")
+    with pytest.raises(SurveyError, match="The file is empty"):
+        iterate_light_curves(macho_folder)
+    dropped = Dropped()
+    found, _ = iterate_light_curves(macho_folder, dropped=dropped, max_unreadable=0.4)
+    assert [curve.passband for curve in found] == ["B", "R"]
+    assert dropped.files == {macho_folder / "broken.mjd": "The file is empty."}
 
 
 def test_real_survey_files_are_a_source(shared):

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from astromer.lightcurve import LightCurve
+from tests.pipeline.engines import ENGINES
 from tests.pipeline.plain import write_records
 
 WINDOW = 8
+
+
+@pytest.fixture(params=list(ENGINES))
+def engine(request: pytest.FixtureRequest) -> Any:
+    """Both implementations of windows and masks, one after the other."""
+    return ENGINES[request.param]
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ import tensorflow as tf
 from astromer.pipeline.windows import (
     cut_windows,
     parse_curves,
-    sample_starts,
     tile_starts,
 )
 from astromer.records.schema import encode_light_curve
@@ -22,9 +21,8 @@ def parsed(curves, first_index=0):
     )
 
 
-def draw_starts(length, count, seed=(3, 4)):
-    lengths = tf.fill([count], tf.constant(length, tf.int64))
-    return sample_starts(lengths, W, tf.constant(seed, tf.int64)).numpy()
+def draw_starts(engine, length, count, seed=(3, 4)):
+    return engine.starts(np.full(count, length), W, seed)
 
 
 def test_parse_curves_gives_lengths_labels_and_places(make_light_curve):
@@ -38,16 +36,16 @@ def test_parse_curves_gives_lengths_labels_and_places(make_light_curve):
 
 
 @pytest.mark.parametrize("length", [1, W - 1, W], ids=["one", "window-1", "window"])
-def test_sample_starts_is_zero_for_curves_no_longer_than_a_window(length):
-    assert not draw_starts(length, 500).any()
+def test_sample_starts_is_zero_for_curves_no_longer_than_a_window(engine, length):
+    assert not draw_starts(engine, length, 500).any()
 
 
 @pytest.mark.parametrize(
     "length", [W + 1, W + 4, 3 * W], ids=["window+1", "window+4", "3 windows"]
 )
-def test_sample_starts_is_uniform_over_all_places(length):
+def test_sample_starts_is_uniform_over_all_places(engine, length):
     count, places = 20_000, length - W + 1
-    found = np.bincount(draw_starts(length, count), minlength=places)
+    found = np.bincount(draw_starts(engine, length, count), minlength=places)
     assert len(found) == places
     expected = count / places
     chi_square = ((found - expected) ** 2 / expected).sum()
@@ -55,26 +53,26 @@ def test_sample_starts_is_uniform_over_all_places(length):
     assert chi_square < places - 1 + 5 * np.sqrt(2 * (places - 1))
 
 
-def test_sample_starts_repeats_under_a_seed_and_differs_under_another():
-    first = draw_starts(1_000, 50)
-    np.testing.assert_array_equal(first, draw_starts(1_000, 50))
-    assert (first != draw_starts(1_000, 50, seed=(3, 5))).any()
+def test_sample_starts_repeats_under_a_seed_and_differs_under_another(engine):
+    first = draw_starts(engine, 1_000, 50)
+    np.testing.assert_array_equal(first, draw_starts(engine, 1_000, 50))
+    assert (first != draw_starts(engine, 1_000, 50, seed=(3, 5))).any()
 
 
-def test_tile_starts_agrees_with_a_loop():
+def test_tile_starts_agrees_with_a_loop(engine):
     lengths = [1, W - 1, W, W + 1, 3 * W, 2, 3 * W + 5]
     expected = [
         (row, start)
         for row, length in enumerate(lengths)
         for start in range(0, length, W)
     ]
-    row, start = tile_starts(tf.constant(lengths, tf.int64), W)
-    pairs = list(zip(row.numpy().tolist(), start.numpy().tolist(), strict=True))
+    row, start = engine.tiles(lengths, W)
+    pairs = list(zip(row.tolist(), start.tolist(), strict=True))
     assert pairs == expected
 
 
-def test_tile_starts_of_nothing_is_nothing():
-    row, start = tile_starts(tf.zeros([0], tf.int64), W)
+def test_tile_starts_of_nothing_is_nothing(engine):
+    row, start = engine.tiles([], W)
     assert row.shape == start.shape == (0,)
 
 
@@ -127,18 +125,16 @@ RELEASED_STARTS = {
 }
 
 
-def test_released_tiling_repeats_what_the_released_code_repeats():
-    row, start = tile_starts(
-        tf.constant(list(RELEASED_STARTS), tf.int64), 200, "released"
-    )
+def test_released_tiling_repeats_what_the_released_code_repeats(engine):
+    row, start = engine.tiles(list(RELEASED_STARTS), 200, "released")
     for number, expected in enumerate(RELEASED_STARTS.values()):
-        assert start.numpy()[row.numpy() == number].tolist() == expected
+        assert start[row == number].tolist() == expected
 
 
-def test_released_tiling_equals_the_reference(shared):
+def test_released_tiling_equals_the_reference(engine, shared):
     path = shared / "reference" / "pipeline_stats.json"
     windows = json.loads(path.read_text())["windows"]
     lengths = [int(length) for length in windows]
-    row, start = tile_starts(tf.constant(lengths, tf.int64), 200, "released")
+    row, start = engine.tiles(lengths, 200, "released")
     for number, expected in enumerate(windows.values()):
-        assert start.numpy()[row.numpy() == number].tolist() == expected["starts"]
+        assert start[row == number].tolist() == expected["starts"]

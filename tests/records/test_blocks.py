@@ -14,6 +14,7 @@ from astromer.records.blocks import (
     load_buckets,
     merge_blocks,
 )
+from astromer.surveys import FLAGS
 
 
 def rows_of(block):
@@ -54,7 +55,8 @@ def test_merged_blocks_equal_one_block_of_all_rows(table):
     merged = merge_blocks([block_from_tables([one], ["s"]) for one in tables])
     assert rows_of(merged) == rows_of(whole)
     assert merged.curves.equals(whole.curves)
-    assert merged.flag.tolist() == whole.flag.tolist() == [0, 0, 0, 4, 0]
+    code = 1 + list(FLAGS).index("upper_limit")
+    assert merged.flag.tolist() == whole.flag.tolist() == [0, 0, 0, code, 0]
     assert whole.curves["conflict"].to_list() == [False, True, False]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from astromer.records import (
     convert,
     convert_tables,
     read_records,
+    summarize_records,
     verify_records,
 )
 from astromer.records import convert as convert_function
@@ -345,6 +347,92 @@ def test_convert_counts_bad_values_of_a_file(tmp_path):
     assert set(counts) <= {"missing_value", "not_finite", "not_a_number"}
     assert manifest.rejected.first[0]["line"] == 12
     assert manifest.num_observations == 6
+
+
+@pytest.fixture
+def folder_of_files(tmp_path):
+    """A file for each of 20 stars; the 3rd is cut short, the 6th and 9th are empty."""
+    rows = "".join(f"{day},{15 + day % 7 / 10},0.1\n" for day in range(20))
+    for star in range(20):
+        path = tmp_path / "in" / f"star{star:02d}.csv"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"time,mag,mag_err\n{rows}")
+    first = tmp_path / "in" / "star02.csv"
+    first.write_bytes(gzip.compress(first.read_bytes())[:-20])
+    for star in ("05", "08"):
+        (tmp_path / "in" / f"star{star}.csv").write_text("")
+    return tmp_path / "in"
+
+
+UNREADABLE = [
+    {
+        "name": "star02.csv",
+        "reason": "The compressed file is damaged or cut short.",
+    },
+    {"name": "star05.csv", "reason": "The file is empty."},
+    {"name": "star08.csv", "reason": "The file is empty."},
+]
+
+
+def test_first_unreadable_file_ends_the_conversion(tmp_path, folder_of_files):
+    with pytest.raises(SurveyError, match=r"cut short.*star02\.csv"):
+        convert("table", folder_of_files, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("survey", [None, "table"])
+@pytest.mark.parametrize("rows", [1000, 100], ids=["memory", "disk"])
+def test_unreadable_files_are_named_in_the_manifest(
+    tmp_path, folder_of_files, survey, rows
+):
+    out = tmp_path / "out"
+    options = {"max_unreadable": 0.15, "rows_per_partition": rows}
+    manifest = convert(survey, folder_of_files, out, **options)
+    assert manifest.inputs.num_files == 20
+    assert manifest.inputs.unreadable == UNREADABLE
+    assert manifest.num_light_curves() == 17
+    assert manifest.options["max_unreadable"] == 0.15
+    assert Manifest.load(out).inputs == manifest.inputs
+    assert all(check.passed for check in verify_records(out))
+    assert str(tmp_path) not in (out / "manifest.json").read_text()
+    assert summarize_records(out).unreadable == [
+        {"reason": UNREADABLE[0]["reason"], "files": 1, "first": "star02.csv"},
+        {"reason": UNREADABLE[1]["reason"], "files": 2, "first": "star05.csv"},
+    ]
+
+
+def test_too_many_unreadable_files_end_the_conversion(tmp_path, folder_of_files):
+    with pytest.raises(SurveyError, match=r"3 of 20, where max_unreadable=0\.1"):
+        convert(None, folder_of_files, tmp_path / "out", max_unreadable=0.1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_resumed_conversion_remembers_unreadable_files(tmp_path, folder_of_files):
+    options = {"max_unreadable": 0.2, "rows_per_partition": 100}
+
+    def stop_at_writing(stage, *_):
+        if stage == "write":
+            raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        convert("table", folder_of_files, out, progress=stop_at_writing, **options)
+    manifest = convert("table", folder_of_files, out, resume=True, **options)
+    assert manifest.inputs.unreadable == UNREADABLE
+
+
+def test_ragged_lines_are_counted_in_the_manifest(tmp_path):
+    file = tmp_path / "in.csv"
+    rows = [f"a,R,{i},{15 + i / 10},0.1,ok" for i in range(6)]
+    rows += ["Smith, J,R,7,15.1,0.1,ok", "a,R,8,15.1,0.1"]
+    title = "object_id,passband,time,mag,mag_err,comment"
+    file.write_text("\n".join([title, *rows]) + "\n")
+    manifest = convert("table", file, tmp_path / "out", clip_percentiles=None)
+    assert manifest.cuts["ragged_line"].observations == 2
+    assert manifest.num_observations == 6
+    # The comma has split the name, and what came of it is named with its line.
+    assert manifest.rejected.first[0]["object_id"] == "Smith"
+    assert manifest.rejected.first[0]["line"] == 8
 
 
 def test_records_do_without_tensorflow():

@@ -38,6 +38,10 @@ def test_survey_is_named_as_given_or_as_the_files_look(tmp_path, files):
     assert name_survey("macho", files) == "macho"
     assert name_survey(None, files) == "table"
     assert name_survey(None, [*files, ogle]) == "mixed"
+    files[1].write_bytes(b"\0\0\0")
+    with pytest.raises(SurveyError, match="format is not known"):
+        name_survey(None, files)
+    assert name_survey(None, files, skip_unreadable=True) == "table"
     with pytest.raises(SurveyError, match="Unknown survey"):
         name_survey("machoo", files)
 

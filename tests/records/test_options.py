@@ -31,6 +31,9 @@ from astromer.records import ConvertOptions, parse_split
         ("split", {"train": 0.8, "test": 0.1}, "sum to 1"),
         ("split", {"train": 1.5, "test": -0.5}, "positive"),
         ("columns", "mjd", "map roles"),
+        ("max_unreadable", -0.1, "share of files"),
+        ("max_unreadable", 2, "share of files"),
+        ("max_unreadable", "all", "share of files"),
     ],
 )
 def test_options_name_the_rule_and_the_value(field, value, message):
@@ -60,6 +63,7 @@ def test_from_toml_reads_fields_and_flags_win(tmp_path):
     file.write_text(
         'survey = "macho"\nlabels = "labels.csv"\npassbands = ["R", "B"]\n'
         "max_error = false\nseed = 3\nclip_percentiles = [5, 95]\n"
+        "max_unreadable = 0.05\n"
         "[split]\ntrain = 0.5\ntest = 0.5\n[columns]\ntime = 'hjd'\n"
     )
     options = ConvertOptions.from_toml(file, seed=4, passbands="B")
@@ -71,6 +75,7 @@ def test_from_toml_reads_fields_and_flags_win(tmp_path):
     assert options.clip_percentiles == (5.0, 95.0)
     assert options.split == {"train": 0.5, "test": 0.5}
     assert options.read_options().columns == {"time": "hjd"}
+    assert options.read_options().max_unreadable == 0.05
 
 
 def test_from_toml_refuses_an_unknown_key_and_suggests_one(tmp_path):

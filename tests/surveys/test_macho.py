@@ -71,6 +71,18 @@ def test_archive_row_gives_both_passbands_of_each_object(write, read):
     ]
 
 
+def test_ragged_archive_row_is_bad_in_both_passbands(write, read):
+    row = "1,3441,15,281,48824.6537,300.0,-9.6,0.02,1,-9.396,0.01\n"
+    frame = read("macho", write("field.csv", ARCHIVE_FILE + row))
+    assert frame["flag"].to_list()[-2:] == ["ragged_line", "ragged_line"]
+
+
+def test_first_row_of_an_mjd_file_says_how_many_columns_there_are(write, read):
+    rows = "48823.5 -6.0 0.1 1 good\n48824.5 -6.0 0.1 1 good\n48825.5 -6.0 0.1 1\n"
+    frame = read("macho", write("a.mjd", rows))
+    assert frame["flag"].to_list() == [None, None, "ragged_line"]
+
+
 @pytest.mark.parametrize("compress", [False, True], ids=["plain", "gzipped"])
 def test_dump_gives_both_passbands_in_columns_10_and_25(write, read, compress):
     rows = [

@@ -20,6 +20,13 @@ def test_short_dates_after_2023_exceed_ten_thousand(write, read):
     assert frame["time"].to_list() == [60001.0]
 
 
+def test_first_row_says_how_many_columns_there_are(write, read):
+    rows = "5265.5 16.5 0.01 2 1.1\n5266.5 16.5 0.01 2 1.1\n5267.5 16.5 0.01\n"
+    frame = read("ogle", write("a.dat", rows))
+    assert frame["mag"].to_list() == [16.5, 16.5, None]
+    assert frame["flag"].to_list() == [None, None, "ragged_line"]
+
+
 def test_passband_comes_from_options_then_folder_then_is_i(write, read):
     assert read("ogle", write("a.dat", ROWS))["passband"][0] == "I"
     path = write("phot/V/a.dat", ROWS)

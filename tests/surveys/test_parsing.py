@@ -1,3 +1,4 @@
+import csv
 import gzip
 
 import polars as pl
@@ -22,7 +23,12 @@ def flags_of(read, write, row):
     [
         ("a,1,,0.5", "missing_value"),
         ("a,,15.5,0.5", "missing_value"),
-        ("a,1,15.5", "missing_value"),
+        ("a,1,15.5", "ragged_line"),
+        ("a", "ragged_line"),
+        (",", "ragged_line"),
+        ("a,1,15.5,0.5,more", "ragged_line"),
+        ("a,1,15.5,bad,more", "ragged_line"),
+        ("a,1,15.5,0.5,,", "ragged_line"),
         ("a,1,-99,0.5", "missing_value"),
         ("a,1,-999.0,0.5", "missing_value"),
         ("a,1,99.990,99.990", "missing_value"),
@@ -40,7 +46,9 @@ def flags_of(read, write, row):
         ("a,1,<19.5,", "upper_limit"),
         ("a,1,-98.9,98.9", None),
         ("a,1,15.5,-0.5", None),
-        ("a,1, 15.5 ,0.5,more,fields", None),
+        ("a,1, 15.5 ,0.5", None),
+        ("a,1,15.5,0.5,", "ragged_line"),
+        ('"a, b",1,15.5,0.5', None),
     ],
 )
 def test_each_kind_of_value_gets_its_flag(read, write, row, flag):
@@ -92,6 +100,61 @@ def test_rows_per_table_bounds_each_table(write):
     assert [table.frame.height for table in tables] == [30, 30, 30, 10]
 
 
+def test_lines_are_ragged_where_their_fields_are_not_those_of_the_title(
+    read, write, rng
+):
+    title = "mjd,night,mag,site,err,id,comment"
+    lines = []
+    for _ in range(3000):
+        fields = ["1", "n", "15", "s", "0.5", "a", rng.choice(["", "c", '"c, d"'])]
+        change = rng.choice(5)
+        if change == 0:
+            fields = fields[: rng.integers(1, 7)]
+        elif change == 1:
+            fields = ["shift", *fields]
+        elif change == 2:
+            fields += ["", "more"]
+        lines.append(",".join(fields))
+    path = write("x.csv", "\n".join([title, *lines]) + "\n")
+    frame = read("table", path)
+    expected = [len(fields) != 7 for fields in csv.reader(lines)]
+    assert (frame["flag"] == "ragged_line").fill_null(False).to_list() == expected
+    assert frame["flag"].drop_nulls().unique().to_list() == ["ragged_line"]
+    assert frame["line"].to_list() == list(range(2, 3002))
+
+
+def test_long_and_short_line_do_not_hide_each_other(read, write):
+    # The file has as many separators as it should.
+    rows = "a,1,15.5,0.5,x,y\n" * 3 + "b,1,15.5,0.5,x\n" + "c,1,15.5,0.5,x,y,z\n"
+    frame = read("table", write("x.csv", f"id,mjd,mag,err,site,seeing\n{rows}"))
+    assert frame["flag"].to_list() == [None] * 3 + ["ragged_line"] * 2
+    assert frame["mag"].to_list() == [15.5] * 3 + [None] * 2
+    assert frame["time"].to_list() == [1.0] * 3 + [None] * 2
+
+
+def test_row_names_without_a_title_are_refused(read, write):
+    # As R writes them: every value would be read from its neighbor's column.
+    rows = "".join(f'"{i}","a",{i},15.5,0.5\n' for i in range(5))
+    with pytest.raises(SurveyError, match=r"another number of fields.*at line 2\."):
+        read("table", write("x.csv", HEADER + rows))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_lines_that_end_in_a_separator_are_read(read, write, end):
+    rows = ["id,mjd,mag,err", "a,1,15.5,0.5,", "b,2,16.5,0.5,", "c,3"]
+    frame = read("table", write("x.csv", end.join(rows) + end))
+    assert frame["flag"].to_list() == [None, None, "ragged_line"]
+    assert frame["mag"].to_list() == [15.5, 16.5, None]
+
+
+def test_blanks_around_columns_are_no_fields(read, write):
+    rows = (
+        "id mjd  mag err\n a 1\t15.5 0.5  \r\nb 2 15.5 \r\n  c 3 15.5 0.5 1  \nd 4 1 1 "
+    )
+    frame = read("table", write("x.tsv", rows))
+    assert frame["flag"].to_list() == [None, "ragged_line", "ragged_line", None]
+
+
 def test_unpaired_quote_spoils_its_own_line_only(read, write):
     path = write("x.csv", HEADER + 'a,1,15.5,0.5\n"b,1,2,3\nc,1,16.5,0.5\n')
     frame = read("table", path)
@@ -116,7 +179,7 @@ def test_file_with_a_header_alone_is_refused(read, write):
 
 
 @pytest.mark.parametrize("last", ["b,2,3,4", "b,2,3,bad"], ids=["clean", "text"])
-@pytest.mark.parametrize("between", ["", "# clouds", "# a,b,c,d"])
+@pytest.mark.parametrize("between", ["", "  ", "# clouds", "# a,b,c,d", "# a,1,2,3"])
 def test_blank_lines_and_comments_are_no_rows(read, write, between, last):
     frame = read("table", write("x.csv", f"{HEADER}a,1,2,3\n{between}\n{last}\n"))
     assert frame["object_id"].to_list() == ["a", "b"]

@@ -1,10 +1,11 @@
+import gzip
 import logging
-from collections import Counter
 
 import pytest
 
-from astromer.errors import SurveyError
+from astromer.errors import ConfigError, SurveyError
 from astromer.surveys import (
+    Dropped,
     ReadOptions,
     find_files,
     get_survey,
@@ -50,20 +51,54 @@ def test_object_over_several_tables_is_one_light_curve(write, rows_per_table):
 
 def test_dropped_observations_are_counted_and_logged_once(write, caplog):
     paths = [write("1.csv", TABLE), write("2.csv", TABLE)]
-    dropped = Counter({"not_finite": 1})
+    dropped = Dropped()
+    dropped.observations["not_finite"] = 1
     with caplog.at_level(logging.INFO, logger="astromer"):
         assert len(list(read_light_curves(paths, dropped=dropped))) == 6
-    assert dropped == {
+    assert dropped.observations == {
         "missing_value": 2,
         "negative_error": 2,
         "not_finite": 3,
         "not_a_number": 2,
     }
-    (message,) = [record.getMessage() for record in caplog.records]
+    assert dropped.reasons.startswith("not_finite 3, missing_value 2, negative_error 2")
+    *_, message = [record.getMessage() for record in caplog.records]
     assert message == (
-        "read 6 light curves; dropped observations: missing_value 2, "
-        "negative_error 2, not_a_number 2, not_finite 2"
+        "read 6 light curves; left out: 2 without a good observation, 0 unreadable "
+        "files; dropped observations: missing_value 2, negative_error 2, "
+        "not_a_number 2, not_finite 2"
     )
+
+
+@pytest.mark.parametrize("rows_per_table", [1, 2, 100])
+def test_light_curves_without_a_good_observation_are_named(write, rows_per_table):
+    rows = (
+        "d,B,1,nan,0.5\nd,R,1,15,-0.5\nb,V,1,x,1\nd,R,2,15,0.5\nd,B,9,15,-1\n,R,1,2,3\n"
+    )
+    paths = [write("1.csv", TABLE), write("2.csv", TABLE + rows)]
+    dropped = Dropped()
+    options = ReadOptions(rows_per_table=rows_per_table)
+    curves = list(read_light_curves(paths, options=options, dropped=dropped))
+    assert dropped.light_curves == [
+        ("c", "R", paths[0], 9),
+        ("c", "R", paths[1], 9),
+        ("d", "B", paths[1], 11),
+        ("b", "V", paths[1], 13),
+    ]
+    # Every light curve of the files is in one place or in the other.
+    read = [(c.object_id, c.passband) for c in curves]
+    assert len(read) == 7
+    assert not set(read[3:]) & {curve[:2] for curve in dropped.light_curves}
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_lost_light_curves_are_a_warning_unless_the_caller_is_told(write, caplog, told):
+    dropped = Dropped() if told else None
+    with caplog.at_level(logging.WARNING, logger="astromer"):
+        list(read_light_curves(write("x.csv", TABLE), dropped=dropped))
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == (0 if told else 1)
+    assert told or "1 without a good observation" in messages[0]
 
 
 def test_same_object_in_two_files_gives_two_light_curves(write):
@@ -73,10 +108,10 @@ def test_same_object_in_two_files_gives_two_light_curves(write):
 
 
 def test_passband_selects_and_counts_only_its_rows(write):
-    dropped = Counter()
+    dropped = Dropped()
     (curve,) = read_light_curves(write("x.csv", TABLE), passband="B", dropped=dropped)
     assert (curve.object_id, len(curve)) == ("a", 1)
-    assert not dropped
+    assert dropped == Dropped()
 
 
 def test_unknown_passband_names_the_ones_found(write):
@@ -142,8 +177,92 @@ def test_folder_without_survey_files_is_refused(tmp_path):
         read_light_curves(tmp_path, "ogle")
 
 
-def test_object_without_good_observations_does_not_appear(write):
+def test_file_without_good_observations_gives_no_light_curve(write):
     path = write("x.csv", "id,mjd,mag,err\na,1,-99,-99\n")
-    dropped = Counter()
+    dropped = Dropped()
     assert list(read_light_curves(path, dropped=dropped)) == []
-    assert dropped == {"missing_value": 1}
+    assert dropped.observations == {"missing_value": 1}
+    assert dropped.light_curves == [("a", "", path, 2)]
+
+
+# --- Files that cannot be read
+
+
+@pytest.fixture
+def files(write):
+    """Twenty files of which the 8th is cut short and the 12th has a title alone."""
+    rows = "".join(f"s,{day},15.{day * 7919 % 1000},0.5\n" for day in range(20_000))
+    whole = gzip.compress(f"id,mjd,mag,err\n{rows}".encode())
+    paths = [write(f"{i:02d}.csv", "id,mjd,mag,err\ns,1,15,0.5\n") for i in range(20)]
+    paths[7].write_bytes(whole[:-5000])
+    paths[11].write_text("id,mjd,mag,err\n")
+    return paths
+
+
+REASONS = {
+    "07.csv": "The compressed file is damaged or cut short.",
+    "11.csv": "The file holds no observations.",
+}
+
+
+def test_first_unreadable_file_is_an_error_by_default(files):
+    with pytest.raises(SurveyError, match=r"cut short.*07\.csv"):
+        list(read_light_curves(files))
+
+
+@pytest.mark.parametrize("rows_per_table", [100, 2_000_000])
+@pytest.mark.parametrize("survey", [None, "table"])
+def test_unreadable_files_are_left_out_whole_and_named(files, survey, rows_per_table):
+    dropped = Dropped()
+    options = ReadOptions(max_unreadable=0.1, rows_per_table=rows_per_table)
+    curves = list(read_light_curves(files, survey, options=options, dropped=dropped))
+    # Nothing comes from the good part of the damaged file.
+    assert [len(curve) for curve in curves] == [1] * 18
+    assert {path.name: why for path, why in dropped.files.items()} == REASONS
+
+
+def test_file_larger_than_a_table_is_read_whole_where_others_may_be_skipped(write):
+    path = write("x.csv", TABLE)
+    options = ReadOptions(max_unreadable=0.5, rows_per_table=2)
+    expected = list(read_light_curves(path))
+    assert list(read_light_curves(path, options=options)) == expected
+
+
+def test_more_unreadable_files_than_allowed_are_an_error_in_the_end(files):
+    options = ReadOptions(max_unreadable=0.09)
+    curves = read_light_curves(files, options=options)
+    assert [len(next(curves)) for _ in range(17)] == [1] * 17
+    message = r"2 of 20, where max_unreadable=0\.09; the first is .*07\.csv: The comp"
+    with pytest.raises(SurveyError, match=message):
+        list(curves)
+
+
+def test_unreadable_files_of_a_list_are_left_out_one_by_one(write):
+    good = "mjd,mag,err\n1,15,0.5\n"
+    paths = [write(f"{name}.csv", good) for name in "abcd"]
+    paths[1].write_text("")
+    rows = "".join(f"{name},{name}.csv\n" for name in "abcde")
+    table = write("list.csv", f"id,path\n{rows}")
+    dropped = Dropped()
+    options = ReadOptions(max_unreadable=0.4)
+    curves = list(read_light_curves(table, options=options, dropped=dropped))
+    assert [curve.object_id for curve in curves] == ["a", "c", "d"]
+    assert dropped.files == {
+        paths[1]: "The file is empty.",
+        table.parent / "e.csv": "A listed file does not exist.",
+    }
+
+
+def test_file_of_no_known_format_is_unreadable_too(write):
+    paths = [write("a.csv", TABLE), write("b.bin", b"\0\1\2" * 50)]
+    options = ReadOptions(max_unreadable=0.5)
+    tables = list(read_observations(paths, options=options))
+    assert [table.error for table in tables] == [None, "The format is not known."]
+    assert tables[1].source == paths[1]
+    assert tables[1].frame.height == 0
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
+def test_share_of_unreadable_files_lies_between_0_and_1(share):
+    with pytest.raises(ConfigError, match=f"max_unreadable={share}"):
+        ReadOptions(max_unreadable=share)

@@ -154,6 +154,20 @@ def test_metadata_gives_each_file_as_source(listed):
     assert [t.source.name for t in tables] == ["1.csv", "2.dat", "3.parquet"]
 
 
+def test_metadata_may_hold_comments_and_blank_lines(listed):
+    text = listed.read_text()
+    listed.write_text(text.replace("two,", "# the second\n\ntwo,"))
+    assert [c.object_id for c in read_light_curves(listed)] == ["one", "two", "three"]
+
+
+def test_ragged_line_of_metadata_is_refused_by_number(listed, read):
+    text = listed.read_text()
+    listed.write_text(text.rstrip("\n") + ",more\n")
+    last = text.count("\n")
+    with pytest.raises(SurveyError, match=f"more or fewer at line {last} of .*csv"):
+        read("table", listed)
+
+
 def test_metadata_names_line_of_a_file_that_is_not_there(listed, read):
     (listed.parent / "LCs/2.dat").unlink()
     with pytest.raises(SurveyError, match=r"2\.dat at line 3 of .*metadata\.csv"):

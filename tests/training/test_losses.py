@@ -91,6 +91,20 @@ def test_released_form_gives_the_authors_value(shared, name, weight):
         assert float(found) == pytest.approx(float(stored[name]), rel=1e-6)
 
 
+def test_released_form_of_single_windows_gives_the_authors_values(shared):
+    with np.load(shared / "reference" / "losses.npz") as stored:
+        y_true, y_pred = stored["y_true"], stored["y_pred"]
+        probed = stored["mask"][..., 0]
+        loss = ReconstructionLoss("released")
+        rows = [slice(row, row + 1) for row in range(len(probed))]
+        found = [float(loss(y_true[i], y_pred[i], probed[i])) for i in rows]
+        # One of the windows has nothing probed.
+        assert (probed.sum(axis=1) == 0).sum() == 1
+        expected = stored["rmse_per_window"]
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+        assert np.mean(np.square(found)) == pytest.approx(float(stored["mse"]))
+
+
 def test_loss_is_float32_for_predictions_in_bfloat16():
     y_pred = tf.cast(RESIDUAL[..., None], "bfloat16")
     value = ReconstructionLoss()(tf.zeros_like(y_pred), y_pred, PROBED)

@@ -102,6 +102,22 @@ def test_r2_is_the_authors_value(shared):
         assert float(metric.result()) == pytest.approx(float(stored["r2"]), rel=1e-6)
 
 
+def test_r2_of_single_windows_is_the_authors_value(shared):
+    with np.load(shared / "reference" / "losses.npz") as stored:
+        rows = zip(
+            *(stored[name][..., 0] for name in ("y_true", "y_pred", "mask")),
+            stored["r2_per_window"],
+            strict=True,
+        )
+        for y_true, y_pred, mask, expected in rows:
+            metric = R2("probed")
+            metric.update_state(y_true[None], y_pred[None], mask[None])
+            # Where nothing is probed theirs is 1, as if all were right; ours is 0.
+            assert mask.any() or expected == 1.0
+            wanted = expected if mask.any() else 0.0
+            assert float(metric.result()) == pytest.approx(float(wanted), rel=1e-6)
+
+
 def test_reconstruction_metrics_are_named_after_their_subsets():
     names = {metric.name: metric.subset for metric in reconstruction_metrics()}
     assert names == {

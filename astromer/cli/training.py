@@ -1,0 +1,344 @@
+"""`astromer pretrain` and `finetune`: training runs, each in a folder of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.markup import escape
+
+from astromer.cli import terminal
+from astromer.cli.options import given_options
+from astromer.progress import show_progress
+
+if TYPE_CHECKING:
+    from astromer.training import PretrainOptions, RunResult
+
+__all__ = ["finetune", "pretrain"]
+
+MODEL = "Model"
+OBJECTIVE = "Objective"
+OPTIMIZER = "Optimizer"
+RUN = "How it runs"
+
+Records = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RECORDS",
+        exists=True,
+        file_okay=False,
+        help="A folder of records with a split `train`; labels are not needed.",
+    ),
+]
+Out = Annotated[
+    Path,
+    typer.Option(
+        metavar="RUN", help="Folder of the run: checkpoints, metrics, preset, card."
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help="TOML file with any of these options and more; flags win over it.",
+    ),
+]
+RecipeName = Annotated[
+    Literal["default", "released"],
+    typer.Option(help="Set of options to start from: ours, or the authors' release."),
+]
+Epochs = Annotated[
+    int, typer.Option(metavar="N", help="Epochs in all, earlier ones included.")
+]
+StepsPerEpoch = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        show_default="one pass",
+        help="Batches of an epoch.",
+    ),
+]
+BatchSize = Annotated[
+    int, typer.Option(metavar="N", help="Windows of a batch, on all devices together.")
+]
+LearningRate = Annotated[
+    float,
+    typer.Option(metavar="X", help="Largest learning rate.", rich_help_panel=OPTIMIZER),
+]
+ScheduleName = Annotated[
+    Literal["constant", "cosine"],
+    typer.Option(
+        help="Learning rate after the warm-up: it stays, or falls to zero.",
+        rich_help_panel=OPTIMIZER,
+    ),
+]
+WarmupSteps = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        show_default="100, at most half an epoch",
+        help="Batches over which the learning rate rises.",
+        rich_help_panel=OPTIMIZER,
+    ),
+]
+DecayEpochs = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        show_default="all epochs",
+        help="Epochs until the cosine is at zero; give it to resume with more epochs "
+        "later.",
+        rich_help_panel=OPTIMIZER,
+    ),
+]
+LossName = Annotated[
+    Literal["released", "paper"],
+    typer.Option("--loss", help="Form of the loss.", rich_help_panel=OBJECTIVE),
+]
+ErrorWeightsName = Annotated[
+    Literal["off", "released", "paper"],
+    typer.Option(
+        "--error-weights",
+        help="How uncertainties weigh the loss.",
+        rich_help_panel=OBJECTIVE,
+    ),
+]
+Patience = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        help="Epochs without a better validation after which training stops.",
+        rich_help_panel=RUN,
+    ),
+]
+PrecisionName = Annotated[
+    Literal["float32", "mixed_bfloat16"],
+    typer.Option("--precision", help="Of the computation.", rich_help_panel=RUN),
+]
+StrategyName = Annotated[
+    Literal["auto", "one", "mirrored"],
+    typer.Option(
+        "--strategy",
+        help="One device, or several at once; auto takes all GPUs that there are.",
+        rich_help_panel=RUN,
+    ),
+]
+Devices = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        show_default="all",
+        help="Devices, e.g. GPU:0,GPU:1, or how many.",
+        rich_help_panel=RUN,
+    ),
+]
+Cache = Annotated[
+    bool,
+    typer.Option(
+        "--cache",
+        metavar="",
+        help="Hold all light curves in memory.",
+        rich_help_panel=RUN,
+    ),
+]
+CheckpointMinutes = Annotated[
+    float,
+    typer.Option(
+        metavar="MIN",
+        help="Longest time between two checkpoints; each epoch ends with one.",
+        rich_help_panel=RUN,
+    ),
+]
+Seed = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        help="Seed of weights, dropout, order, windows and masks.",
+        rich_help_panel=RUN,
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        metavar="",
+        help="Go on with the run in the folder; what is not given is taken from it.",
+        rich_help_panel=RUN,
+    ),
+]
+
+
+def pretrain(
+    context: typer.Context,
+    records: Records,
+    out: Out,
+    config: Config = None,
+    recipe: RecipeName = "default",
+    epochs: Epochs = 20,
+    steps_per_epoch: StepsPerEpoch = None,
+    batch_size: BatchSize = 64,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default="none",
+            help="Preset to start from (`astromer presets list`), or a folder.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    encoder: Annotated[
+        Literal["astromer1", "astromer2"],
+        typer.Option(
+            help="Architecture of a new model; more in the table `encoder` of a file.",
+            rich_help_panel=MODEL,
+        ),
+    ] = "astromer2",
+    learning_rate: LearningRate = 5e-4,
+    schedule: ScheduleName = "cosine",
+    warmup_steps: WarmupSteps = None,
+    decay_epochs: DecayEpochs = None,
+    loss: LossName = "released",
+    error_weights: ErrorWeightsName = "off",
+    patience: Patience = 10,
+    precision: PrecisionName = "float32",
+    strategy: StrategyName = "auto",
+    devices: Devices = None,
+    cache: Cache = False,
+    checkpoint_minutes: CheckpointMinutes = 10.0,
+    seed: Seed = 0,
+    resume: Resume = False,
+) -> None:
+    """Train a model to predict hidden magnitudes; labels are not needed.
+
+    The best epoch on the split `validation` becomes the preset RUN/preset.
+
+    A run that was interrupted, even killed, goes on with --resume.
+    """
+    values = dict(locals())
+    from astromer.training.options import PretrainOptions
+
+    given = _given(context, PretrainOptions, values)
+    from astromer.training import pretrain as train
+
+    with show_progress() as progress:
+        result = train(
+            records,
+            out,
+            config=encoder if "encoder" in given_options(context, values) else None,
+            preset=preset,
+            options=config,
+            resume=resume,
+            progress=progress,
+            report=_report,
+            **given,
+        )
+    _conclude(result)
+
+
+def finetune(
+    context: typer.Context,
+    preset: Annotated[
+        str,
+        typer.Argument(
+            metavar="PRESET", help="Name (`astromer presets list`) or folder."
+        ),
+    ],
+    records: Records,
+    out: Out,
+    config: Config = None,
+    recipe: RecipeName = "default",
+    epochs: Epochs = 20,
+    steps_per_epoch: StepsPerEpoch = None,
+    batch_size: BatchSize = 64,
+    trainable: Annotated[
+        str,
+        typer.Option(
+            metavar="WHAT",
+            help="all; head; a number of blocks, counted from the last, and the head; "
+            "or names of layers, e.g. block_5,head.",
+            rich_help_panel=MODEL,
+        ),
+    ] = "all",
+    learning_rate: LearningRate = 1e-4,
+    schedule: ScheduleName = "cosine",
+    warmup_steps: WarmupSteps = None,
+    decay_epochs: DecayEpochs = None,
+    loss: LossName = "released",
+    error_weights: ErrorWeightsName = "off",
+    patience: Patience = 10,
+    precision: PrecisionName = "float32",
+    strategy: StrategyName = "auto",
+    devices: Devices = None,
+    cache: Cache = False,
+    checkpoint_minutes: CheckpointMinutes = 10.0,
+    seed: Seed = 0,
+    resume: Resume = False,
+) -> None:
+    """Go on training a preset on other light curves, with the same objective."""
+    values = dict(locals())
+    from astromer.presets import find_preset
+    from astromer.training.options import FinetuneOptions
+
+    find_preset(preset)
+    given = _given(context, FinetuneOptions, values)
+    from astromer.training import finetune as train
+
+    with show_progress() as progress:
+        result = train(
+            preset,
+            records,
+            out,
+            options=config,
+            resume=resume,
+            progress=progress,
+            report=_report,
+            **given,
+        )
+    _conclude(result)
+
+
+def _given(
+    context: typer.Context,
+    options_class: type[PretrainOptions],
+    values: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Keep the training options that the user gave, checked before TensorFlow starts."""
+    from dataclasses import fields
+
+    names = {field.name for field in fields(options_class)} | {"recipe"}
+    given = {k: v for k, v in given_options(context, values).items() if k in names}
+    if values["config"] is not None:
+        options_class.from_toml(values["config"], **given)
+    elif not values["resume"]:
+        options_class.from_dict(given)
+    terminal.start_tensorflow()
+    return given
+
+
+def _report(line: str) -> None:
+    terminal.stderr().print(escape(line), soft_wrap=True)
+
+
+def _conclude(result: RunResult) -> None:
+    """Print the scores, and what it took."""
+    numbers = ["R2", "RMSE [mag]", "R2 of a line", "R2 of the mean"]
+    table = terminal.make_table(
+        "Hidden observations", ["split", *numbers], numeric=numbers
+    )
+    names = ("r2_hidden", "rmse_hidden", "r2_hidden_interpolation", "r2_hidden_mean")
+    for split, scores in result.scores.items():
+        table.add_row(split, *(f"{scores[name]:.4f}" for name in names))
+    energy = result.energy
+    ended = ", out of patience" if result.is_out_of_patience else ""
+    terminal.output(
+        *([table] if result.scores else []),
+        f"{terminal.counted(result.epochs, 'epoch')} in "
+        f"{terminal.duration(energy.seconds)}{ended}; epoch {result.best_epoch} is the "
+        f"best by {result.monitor}",
+        f"Estimated energy: {escape(energy.formula)}",
+        f"[bold]Preset: {escape(str(result.preset))}[/bold]",
+    )

@@ -1,0 +1,302 @@
+"""What a run does between batches and epochs: count, watch, log, save, stop."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from types import FrameType
+from typing import Any, Self
+
+import keras
+from keras import ops
+
+from astromer.errors import ConfigError, RunError, unknown_name
+from astromer.progress import TrainingProgress
+from astromer.training.checkpoints import write_checkpoint
+from astromer.training.data import RunData
+from astromer.training.options import TrainingOptions
+from astromer.training.run_folder import RunFolder
+
+__all__ = [
+    "Constants",
+    "RunCallback",
+    "RunState",
+    "StopRequest",
+    "is_better_higher",
+    "stop_requests",
+]
+
+NAMED_OBJECTS = 8
+"""Objects that an error names; a batch may hold thousands."""
+
+
+@dataclasses.dataclass
+class RunState:
+    """How far a run is, and all that a checkpoint remembers besides variables."""
+
+    epoch: int = 0
+    """Epochs that are complete."""
+    step: int = 0
+    """Batches trained on, in all."""
+    best: float | None = None
+    """Best value of the monitored score."""
+    best_epoch: int = 0
+    """Epoch of that value, from 1; 0 before the first."""
+    waited: int = 0
+    """Epochs since."""
+    rows: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    """Rows of `metrics.csv`."""
+    constants: dict[str, float] = dataclasses.field(default_factory=dict)
+    """Scores that are the same in every epoch."""
+    seconds: float = 0.0
+    """Running time of all parts of the run [s]."""
+    cpu_seconds: float = 0.0
+    """Time in which cores worked, summed over cores [s]."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the state as plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Build from what `to_dict` gave."""
+        return cls(**values)
+
+
+def is_better_higher(score: str) -> bool:
+    """Whether a score is better when it is higher; others are errors and losses.
+
+    Examples
+    --------
+    >>> is_better_higher("val_r2_hidden"), is_better_higher("val_rmse_hidden")
+    (True, False)
+    """
+    words = re.split(r"[^a-z0-9]+", score.lower())
+    return bool(
+        {"r2", "f1", "accuracy", "acc", "auc", "precision", "recall"} & {*words}
+    )
+
+
+class Constants(keras.callbacks.Callback):
+    """Put scores that do not change beside those of each epoch, for every log."""
+
+    def __init__(self, scores: Mapping[str, float]) -> None:
+        super().__init__()
+        self.scores = scores
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if logs is not None:
+            logs.update(self.scores)
+
+
+class StopRequest:
+    """Whether somebody has asked for an end; a second request ends at once."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is not None:
+            raise KeyboardInterrupt
+        self.signal = number
+
+
+@contextlib.contextmanager
+def stop_requests() -> Iterator[StopRequest]:
+    """Hold Ctrl-C and SIGTERM back until the step at hand is done.
+
+    Yields
+    ------
+    request : StopRequest
+        Outside the main thread, signals are not ours, and it never fires.
+    """
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, request) for number in numbers}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class RunCallback(keras.callbacks.Callback):
+    """Keep the state of a run and its folder up to date."""
+
+    def __init__(
+        self,
+        state: RunState,
+        folder: RunFolder,
+        *,
+        data: RunData,
+        options: TrainingOptions,
+        steps_per_epoch: int,
+        monitor: str,
+        shown: Mapping[str, str],
+        request: StopRequest,
+        progress: TrainingProgress | None,
+        report: Callable[[str], None],
+    ) -> None:
+        super().__init__()
+        self.state = state
+        self.folder = folder
+        self.data = data
+        self.options = options
+        self.steps_per_epoch = steps_per_epoch
+        self.monitor = monitor
+        self.shown = shown
+        self.request = request
+        self.progress = progress
+        self.report = report
+        self.accumulators: list[Any] = []
+        self._seconds, self._cpu = state.seconds, state.cpu_seconds
+        self._start, self._cpu_start = time.monotonic(), time.process_time()
+        self._saved_at, self._saved_step = self._start, state.step
+
+    @property
+    def step_in_epoch(self) -> int:
+        """Batches of the current epoch that are done."""
+        return self.state.step - self.state.epoch * self.steps_per_epoch
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether patience is at its end."""
+        patience = self.options.patience
+        return patience is not None and self.state.waited >= patience
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        # Keras has just emptied the metrics; in a resumed epoch they are half full.
+        for variable, value in zip(
+            self.model.metrics_variables if self.accumulators else (),
+            self.accumulators,
+            strict=True,
+        ):
+            variable.assign(value)
+        self.accumulators = []
+
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        logs = logs or {}
+        if not math.isfinite(logs.get("loss", 0.0)):
+            self._fail(logs["loss"])
+        self.state.step += 1
+        self.show(logs)
+        # The last step of an epoch leads to its end, which saves.
+        if self.step_in_epoch < self.steps_per_epoch:
+            if self.request.signal is not None or self._is_due():
+                self.save()
+            self._stop_if_asked()
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self.show({}, "validates")
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        state, logs = self.state, logs or {}
+        self._sync()
+        state.epoch += 1
+        rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        state.rows.append(
+            {"epoch": state.epoch, "step": state.step, "learning_rate": rate, **logs}
+        )
+        if self.monitor not in logs:
+            raise ConfigError(unknown_name("monitor", self.monitor, logs))
+        value = float(logs[self.monitor])
+        sign = -1.0 if is_better_higher(self.monitor) else 1.0
+        better = state.best is None or sign * value < sign * state.best
+        state.waited = 0 if better else state.waited + 1
+        if better:
+            state.best, state.best_epoch = value, state.epoch
+            write_checkpoint(
+                self.folder.best,
+                {"model": self.model.variables},
+                {"epoch": state.epoch, **logs},
+            )
+        self.folder.write_metrics(state.rows)
+        self.save()
+        self.report(self._describe_epoch(logs, better))
+        if self.is_exhausted:
+            self.model.stop_training = True
+        self._stop_if_asked()
+
+    def save(self) -> None:
+        """Write the checkpoint that a resumed run goes on from."""
+        self._sync()
+        now = time.monotonic()
+        self.state.seconds = self._seconds + now - self._start
+        cpu = time.process_time() - self._cpu_start
+        self.state.cpu_seconds = self._cpu + cpu
+        groups = {
+            "model": self.model.variables,
+            "optimizer": self.model.optimizer.variables,
+            "metrics": self.model.metrics_variables if self.step_in_epoch else [],
+        }
+        write_checkpoint(self.folder.last, groups, self.state.to_dict())
+        self._saved_at, self._saved_step = now, self.state.step
+
+    def _is_due(self) -> bool:
+        steps = self.options.checkpoint_steps
+        minutes = (time.monotonic() - self._saved_at) / 60
+        return minutes >= self.options.checkpoint_minutes or (
+            steps is not None and self.state.step - self._saved_step >= steps
+        )
+
+    def _sync(self) -> None:
+        # On JAX the variables are elsewhere while `fit` runs.
+        sync = getattr(self.model, "jax_state_sync", None)
+        if sync is not None:
+            sync()
+
+    def _stop_if_asked(self) -> None:
+        if self.request.signal is not None:
+            raise KeyboardInterrupt(
+                f"Interrupted after batch {self.state.step}, and saved. Resume the run "
+                "to go on."
+            )
+
+    def show(self, logs: Mapping[str, Any], doing: str = "") -> None:
+        """Tell how far the run is."""
+        if self.progress is None:
+            return
+        done = self.data.windows_until(self.state.step)
+        total = self.data.windows_until(self.options.epochs * self.steps_per_epoch)
+        epoch = min(self.state.epoch + 1, self.options.epochs)
+        detail = f"epoch {epoch} of {self.options.epochs}"
+        for name, label in self.shown.items():
+            if name in logs:
+                detail += f", {label} {logs[name]:.4f}"
+        detail += doing and f", {doing}"
+        self.progress("train", done, total, "windows", detail)
+
+    def _describe_epoch(self, logs: Mapping[str, Any], better: bool) -> str:
+        parts = [
+            f"{title}{label} {logs[prefix + name]:.4f}"
+            for title, prefix in (("", ""), ("validation ", "val_"))
+            for name, label in self.shown.items()
+            if f"{prefix}{name}" in logs
+        ]
+        line = f"Epoch {self.state.epoch} of {self.options.epochs}: {', '.join(parts)}"
+        return f"{line}{' (best so far)' if better else ''}"
+
+    def _fail(self, loss: float) -> None:
+        step, epoch = self.state.step, self.state.epoch + 1
+        ids = self.data.object_ids(step)
+        named = ", ".join(ids[:NAMED_OBJECTS])
+        more = (
+            f" and {len(ids) - NAMED_OBJECTS} more" if len(ids) > NAMED_OBJECTS else ""
+        )
+        raise RunError(
+            f"The loss is no longer a number. Received: loss={loss} in epoch {epoch}, "
+            f"batch {step}, with the objects {named}{more}. Look at their magnitudes; if "
+            "they are sound, lower `learning_rate` or `clip_norm`. The last checkpoint "
+            "is from before."
+        )

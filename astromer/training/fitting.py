@@ -1,0 +1,56 @@
+"""The one place where a run calls `fit`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from astromer.training.strategy import Placement
+
+__all__ = ["fit"]
+
+
+def fit(
+    model: keras.Model,
+    strategy: Placement,
+    train_stream: Any,
+    validation: Any,
+    *,
+    epochs: int,
+    initial_epoch: int,
+    steps_per_epoch: int,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> None:
+    """Train a compiled model.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Built and compiled in the strategy's scope.
+    strategy : Placement
+        From `make_strategy`.
+    train_stream : tf.data.Dataset or iterable
+        Endless.
+    validation : tf.data.Dataset or iterable, or None
+        The same in every pass.
+    epochs : int
+        Number of the epoch to end before.
+    initial_epoch : int
+        Number of the first epoch.
+    steps_per_epoch : int
+        Batches of each epoch.
+    callbacks : sequence of keras.callbacks.Callback
+    """
+    with strategy.scope():
+        model.fit(
+            train_stream,
+            validation_data=validation,
+            epochs=epochs,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            callbacks=list(callbacks),
+            shuffle=False,
+            verbose=0,
+        )

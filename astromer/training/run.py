@@ -1,0 +1,300 @@
+"""A training run in a folder: begin or resume, fit, and come back with the best model.
+
+Knows neither what the model is nor what it learns: pretraining, finetuning and training
+a classifier are all this, with another model and another way to finish.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import keras
+
+from astromer.errors import ConfigError, unknown_name
+from astromer.progress import TrainingProgress
+from astromer.training.callbacks import (
+    Constants,
+    RunCallback,
+    RunState,
+    stop_requests,
+)
+from astromer.training.checkpoints import read_checkpoint, restore
+from astromer.training.data import RunData, fixed_batches, train_stream
+from astromer.training.energy import EnergyEstimate, estimate_energy
+from astromer.training.events import EventWriter
+from astromer.training.fitting import fit
+from astromer.training.run_folder import (
+    RunFolder,
+    RunPlan,
+    disk_errors_explained,
+    installed_versions,
+)
+from astromer.training.strategy import Placement, count_gpus, make_strategy
+
+__all__ = ["Report", "RunResult", "TrainedModel", "run_training"]
+
+logger = logging.getLogger(__name__)
+
+Report = Callable[[str], None]
+"""Takes a line of text about what is happening."""
+
+VALIDATION_PREFIX: Final = "val_"
+_COMPILED: Final = "compile_metrics"
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedModel:
+    """A model with the weights of its best epoch, and how it came to them."""
+
+    model: keras.Model
+    strategy: Placement
+    state: RunState
+    monitor: str
+    """Score that said which epoch was the best."""
+    energy: EnergyEstimate
+    is_out_of_patience: bool
+    """Whether it stopped before the last epoch."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """What a run has come to; the same is in its folder."""
+
+    folder: Path
+    """The run's folder."""
+    preset: Path
+    """The best model, as a preset."""
+    epochs: int
+    """Epochs that were trained, in all parts of the run."""
+    steps: int
+    """Batches that were trained on."""
+    best_epoch: int
+    """Epoch whose weights were kept, from 1."""
+    monitor: str
+    """Score that said so."""
+    is_out_of_patience: bool
+    """Whether it stopped because the score did not get better."""
+    history: list[dict[str, Any]]
+    """Rows of `metrics.csv`."""
+    scores: dict[str, dict[str, float]]
+    """Scores of the best model on validation and test, where there are any."""
+    energy: EnergyEstimate
+    """Running time, energy and carbon dioxide, estimated."""
+
+
+def run_training(
+    folder: RunFolder,
+    plan: RunPlan,
+    data: RunData,
+    build: Callable[[int], keras.Model],
+    *,
+    shown: Mapping[str, str],
+    constants: Callable[[], dict[str, float]] | None = None,
+    progress: TrainingProgress | None = None,
+    report: Report | None = None,
+) -> TrainedModel:
+    """Train a model in a folder, from the start or from where an earlier run stopped.
+
+    A run that is interrupted, whenever, and resumed ends with the same weights, bit by
+    bit, as one that is not, on the same device and versions.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        From `RunFolder.open`.
+    plan : RunPlan
+        What is asked for; compared with a stored one.
+    data : RunData
+        What to train and validate on.
+    build : callable
+        Takes the number of batches in an epoch; returns the model built and compiled,
+        with every weight and the dropout seeded. Called in the strategy's scope.
+    shown : mapping of str to str
+        Names of scores that are worth a look while training, and what to call them.
+    constants : callable, optional
+        Returns scores to stand beside those of every epoch; called once in a run.
+    progress : TrainingProgress, optional
+        Called after every batch.
+    report : callable, optional
+        Takes a line of text at the start and after each epoch; logged by default.
+
+    Returns
+    -------
+    trained : TrainedModel
+
+    Raises
+    ------
+    ConfigError
+        If there are fewer windows than a batch takes, a device does not exist, or the
+        score to monitor does not.
+    RunError
+        If the folder's run was begun with something else, the loss is no longer a
+        number, or the disk is full.
+    KeyboardInterrupt
+        On Ctrl-C or SIGTERM, once the step at hand is done and saved.
+    """
+    options = plan.options
+    report = logger.info if report is None else report
+    folder.compare(plan)
+    data.check()
+    strategy = make_strategy(options.strategy, options.devices)
+    steps = options.steps_per_epoch or data.batches_per_pass
+    with strategy.scope():
+        model = build(steps)
+        model.optimizer.build(model.trainable_variables)
+    validation = fixed_batches(data, "validation")
+    monitor = _choose_monitor(model, options.monitor, validation is not None)
+    _say_what_begins(report, data, plan, strategy, steps, monitor)
+
+    folder.begin(plan)
+    state = RunState()
+    with disk_errors_explained(folder.path), stop_requests() as request:
+        accumulators = None
+        if folder.last.is_file():
+            state, accumulators = _go_on(folder, model, data, strategy, steps)
+            report(f"Resumed after epoch {state.epoch}, batch {state.step}.")
+            _compare_versions(folder, report)
+        callback = RunCallback(
+            state,
+            folder,
+            data=data,
+            options=options,
+            steps_per_epoch=steps,
+            monitor=monitor,
+            shown=shown,
+            request=request,
+            progress=progress,
+            report=report,
+        )
+        if constants is not None and not state.constants and validation is not None:
+            state.constants = {
+                f"{VALIDATION_PREFIX}{name}": value
+                for name, value in constants().items()
+            }
+        if accumulators is None:
+            # A resumed run then needs neither seeds nor the preset it starts from.
+            callback.set_model(model)
+            callback.save()
+        callback.accumulators = accumulators or []
+        # The first step takes long: TensorFlow traces the model.
+        callback.show({}, "starts")
+        callbacks = [
+            Constants(state.constants),
+            EventWriter(folder.tensorboard),
+            callback,
+        ]
+        if callback.step_in_epoch and not callback.is_exhausted:
+            # The rest of an epoch that was interrupted.
+            fit(
+                model,
+                strategy,
+                train_stream(data, state.step),
+                validation,
+                epochs=state.epoch + 1,
+                initial_epoch=state.epoch,
+                steps_per_epoch=steps - callback.step_in_epoch,
+                callbacks=callbacks,
+            )
+        if state.epoch < options.epochs and not callback.is_exhausted:
+            fit(
+                model,
+                strategy,
+                train_stream(data, state.step),
+                validation,
+                epochs=options.epochs,
+                initial_epoch=state.epoch,
+                steps_per_epoch=steps,
+                callbacks=callbacks,
+            )
+    restore(model.variables, read_checkpoint(folder.best), "model")
+    report(f"Scores epoch {state.best_epoch}, the best by {monitor}.")
+    return TrainedModel(
+        model=model,
+        strategy=strategy,
+        state=state,
+        monitor=monitor,
+        energy=estimate_energy(
+            state.seconds,
+            state.cpu_seconds,
+            gpus=count_gpus(strategy),
+            config=options.energy,
+        ),
+        is_out_of_patience=callback.is_exhausted,
+    )
+
+
+def _go_on(
+    folder: RunFolder,
+    model: keras.Model,
+    data: RunData,
+    strategy: Placement,
+    steps: int,
+) -> tuple[RunState, list[Any]]:
+    """Give the model all that the last checkpoint holds; return the rest of it."""
+    checkpoint = read_checkpoint(folder.last)
+    state = RunState.from_dict(checkpoint.state)
+    saved = checkpoint.groups.get("metrics", [])
+    if state.step > state.epoch * steps and len(model.metrics_variables) != len(saved):
+        # Metrics that `compile` was given by name have no variables until they are used.
+        with strategy.scope():
+            model.evaluate(train_stream(data, state.step), steps=1, verbose=0)
+    restore(model.variables, checkpoint, "model")
+    restore(model.optimizer.variables, checkpoint, "optimizer")
+    if saved:
+        restore(model.metrics_variables, checkpoint, "metrics")
+    return state, [values for _, values in saved]
+
+
+def _choose_monitor(model: keras.Model, name: str, has_validation: bool) -> str:
+    """Return the score to monitor; that of training where there is no validation."""
+    own = name.removeprefix(VALIDATION_PREFIX)
+    known = [metric.name for metric in model.metrics]
+    if own not in known and _COMPILED not in known:
+        prefixes = ["", VALIDATION_PREFIX] if has_validation else [""]
+        names = [prefix + score for prefix in prefixes for score in known]
+        raise ConfigError(unknown_name("monitor", name, names))
+    return name if has_validation else own
+
+
+def _say_what_begins(
+    report: Report,
+    data: RunData,
+    plan: RunPlan,
+    strategy: Placement,
+    steps: int,
+    monitor: str,
+) -> None:
+    counts = data.splits.num_light_curves
+    replicas = strategy.num_replicas_in_sync
+    report(
+        f"{data.windows_per_pass:,} light curves to train on, "
+        f"{counts.get('validation', 0):,} to validate, {counts.get('test', 0):,} to "
+        f"test; {steps:,} batches of {plan.options.batch_size:,} in an epoch, "
+        f"{'one device' if replicas == 1 else f'{replicas} devices'}."
+    )
+    if "validation" not in counts:
+        report(
+            f"There is no split `validation`: the best epoch is chosen by {monitor} in "
+            "training, which does not notice what is learned by heart."
+        )
+    if "test" not in counts:
+        report("There is no split `test`: the best model is not tested.")
+
+
+def _compare_versions(folder: RunFolder, report: Report) -> None:
+    config = folder.read_config() or {}
+    begun, now = config.get("versions", {}), installed_versions()
+    changed = [
+        f"{name} {begun.get(name, 'none')} -> {now.get(name, 'none')}"
+        for name in sorted({*begun, *now})
+        if begun.get(name) != now.get(name)
+    ]
+    if changed:
+        report(
+            f"Versions differ from those that the run was begun with ({', '.join(changed)})"
+            ": it goes on, but not to the same last digit."
+        )
