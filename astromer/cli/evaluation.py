@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +18,7 @@ from astromer.progress import show_progress
 
 if TYPE_CHECKING:
     from astromer.evaluation import MaskedWindows
+    from astromer.surveys import Dropped
 
 __all__ = ["SeveralValues", "benchmark", "benchmark_reconstruction"]
 
@@ -230,9 +230,10 @@ def benchmark(
         find_preset(name)  # before TensorFlow, whose import takes seconds
     terminal.start_tensorflow()
     from astromer import evaluation
+    from astromer.surveys import Dropped
 
     start = time.monotonic()
-    dropped = Counter[str]()
+    dropped = Dropped()
     with show_progress() as progress:
         results = evaluation.few_shot_benchmark(
             records,
@@ -329,9 +330,10 @@ def benchmark_reconstruction(
     from astromer import evaluation
     from astromer.models import Reconstructor
     from astromer.presets import describe_preset, load_preset
+    from astromer.surveys import Dropped
 
     start = time.monotonic()
-    dropped = Counter[str]()
+    dropped = Dropped()
     chosen = _short_names(_named(methods, tuple(SHORT_NAMES)))
     reconstructors: list[Any] = [evaluation.Interpolation(name) for name in chosen]
     reconstructors += [
@@ -437,7 +439,7 @@ def _windows(
     seed: int,
     survey: str | None,
     passband: str | None,
-    dropped: Counter[str],
+    dropped: Dropped,
     **options: int,
 ) -> dict[str, MaskedWindows]:
     """Return windows by what is hidden: read from a file, or drawn."""

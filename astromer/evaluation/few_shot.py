@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +32,7 @@ from astromer.evaluation.splits import (
 )
 from astromer.inference.sources import Source
 from astromer.progress import Progress
+from astromer.surveys import Dropped
 
 __all__ = ["BASELINES", "DEFAULT_BASELINES", "few_shot_benchmark", "make_methods"]
 
@@ -83,7 +83,7 @@ def few_shot_benchmark(
     cache: str | Path | None = None,
     num_jobs: int = 1,
     resume: bool = False,
-    dropped: Counter[str] | None = None,
+    dropped: Dropped | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Compare presets and baselines on few labels (Sect. 5.1-5.4).
@@ -133,8 +133,8 @@ def few_shot_benchmark(
         Threads for features and random forests. Never changes the numbers.
     resume : bool
         Go on in a folder that holds results.
-    dropped : collections.Counter, optional
-        Receives the bad observations that survey files lose, by reason.
+    dropped : Dropped, optional
+        Receives what survey files lose.
     progress : callable, optional
         Called as ``progress(stage, done, total, unit)``.
 

@@ -15,6 +15,7 @@ from astromer.evaluation.cache import content_hash
 from astromer.evaluation.classes import ClassMap
 from astromer.inference.sources import Source, iterate_light_curves
 from astromer.lightcurve import LightCurve
+from astromer.surveys import Dropped
 
 __all__ = ["LabeledObject", "ObjectSet", "collect_objects"]
 
@@ -72,7 +73,7 @@ def collect_objects(
     survey: str | None = None,
     passband: str | None = None,
     min_observations: int = MIN_OBSERVATIONS,
-    dropped: Counter[str] | None = None,
+    dropped: Dropped | None = None,
 ) -> ObjectSet:
     """Read light curves and gather them by object; all of them are held in memory.
 
@@ -90,8 +91,8 @@ def collect_objects(
         Format of survey files, where it is not recognized; passband to take.
     min_observations : int
         Shorter light curves are left out.
-    dropped : collections.Counter, optional
-        Receives the bad observations that survey files lose, by reason.
+    dropped : Dropped, optional
+        Receives what survey files lose.
 
     Returns
     -------
