@@ -1,6 +1,14 @@
 """A trained model applied to light curves; results come in input order."""
 
+from astromer.inference.attention import Attention, attention
 from astromer.inference.embedding import Embeddings, embed
 from astromer.inference.reconstruction import Reconstructions, reconstruct
 
-__all__ = ["Embeddings", "Reconstructions", "embed", "reconstruct"]
+__all__ = [
+    "Attention",
+    "Embeddings",
+    "Reconstructions",
+    "attention",
+    "embed",
+    "reconstruct",
+]
