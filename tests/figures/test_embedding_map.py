@@ -97,7 +97,7 @@ def test_tsne_keeps_classes_apart_and_repeats_under_a_seed(blobs):
 
 def test_tsne_without_scikit_learn_says_how_to_get_it(blobs, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
-    with pytest.raises(ImportError, match="pip install scikit-learn"):
+    with pytest.raises(ImportError, match="astromer\\[benchmark\\]"):
         project(blobs[0], method="tsne")
 
 
