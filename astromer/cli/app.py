@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from astromer._version import __version__
-from astromer.cli import demo, embeddings, presets, records, terminal
+from astromer.cli import demo, embeddings, figures, presets, records, terminal
 from astromer.errors import AstromerError
 
 __all__ = ["app", "main"]
@@ -60,6 +60,7 @@ app.command("verify")(records.verify)
 app.command("embed")(embeddings.embed)
 app.command("reconstruct")(embeddings.reconstruct)
 app.add_typer(presets.app, name="presets")
+app.add_typer(figures.app, name="figure")
 app.command("demo")(demo.demo)
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "MUTED",
     "TEXT_WIDTH_IN",
     "TICK_SIZE_PT",
+    "check_format",
     "class_style",
     "fitting",
     "legend_above",
@@ -225,6 +226,31 @@ def legend_above(
     )
 
 
+def check_format(path: str | Path) -> Path:
+    """Return the path of a figure if its suffix says how to save it.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+
+    Returns
+    -------
+    path : pathlib.Path
+
+    Raises
+    ------
+    ConfigError
+        If the suffix is not ``.png``, ``.pdf`` or ``.svg``.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in _FORMATS:
+        raise ConfigError(
+            f"A figure is saved as {', '.join(_FORMATS)}. "
+            f'Received: path="{path}". Name the file accordingly.'
+        )
+    return path
+
+
 def save_figure(
     figure: Figure | SubFigure, path: str | Path, *, dpi: float = 300.0
 ) -> Path:
@@ -248,12 +274,7 @@ def save_figure(
     ConfigError
         If the suffix is another one.
     """
-    path = Path(path)
-    if path.suffix.lower() not in _FORMATS:
-        raise ConfigError(
-            f"A figure is saved as {', '.join(_FORMATS)}. "
-            f'Received: path="{path}". Name the file accordingly.'
-        )
+    path = check_format(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Type 42 embeds real fonts, which journals ask for. No date: the same figure
     # gives the same bytes.
