@@ -18,6 +18,7 @@ from astromer.cli import (
     demo,
     embeddings,
     evaluation,
+    figures,
     presets,
     records,
     terminal,
@@ -77,6 +78,7 @@ app.command("benchmark-reconstruction", cls=evaluation.SeveralValues)(
     evaluation.benchmark_reconstruction
 )
 app.add_typer(presets.app, name="presets")
+app.add_typer(figures.app, name="figure")
 app.command("demo")(demo.demo)
 
 
