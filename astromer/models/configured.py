@@ -65,6 +65,11 @@ class ConfiguredModel(keras.Model):
             options["dtype"] = keras.saving.deserialize_keras_object(options["dtype"])
         return cls(**options)
 
+    # Keras leaves it to whoever overrides `compile`, as children do.
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
     def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
         """Train; see `keras.Model.fit`. Datasets keep their own order.
 
