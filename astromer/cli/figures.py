@@ -681,7 +681,8 @@ def _choose(
                 break
         order = list(classes or ())
         return sorted(
-            first.values(), key=lambda c: order.index(c.class_name) if order else 0
+            first.values(),
+            key=lambda c: order.index(c.class_name or "") if order else 0,
         )
     if number is not None and len(objects) > number:
         raise ConfigError(

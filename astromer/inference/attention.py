@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from typing import Any
 
 import keras
@@ -25,6 +24,7 @@ from astromer.models import Encoder, EncoderConfig, Reconstructor
 from astromer.models.layers import AttentionBlock
 from astromer.pipeline import WindowArrays, tile_windows
 from astromer.progress import Progress
+from astromer.surveys import Dropped
 
 __all__ = ["Attention", "attention"]
 
@@ -71,7 +71,7 @@ def attention(
     batch_size: int = 64,
     survey: str | None = None,
     passband: str | None = None,
-    dropped: Counter[str] | None = None,
+    dropped: Dropped | None = None,
     progress: Progress | None = None,
 ) -> list[Attention]:
     """Return how much attention each observation receives in every block and head.
@@ -87,8 +87,8 @@ def attention(
         Windows per batch.
     survey, passband : str, optional
         Format of survey files, where it is not recognized; passband to take.
-    dropped : collections.Counter, optional
-        Receives the bad observations that survey files lose, by reason.
+    dropped : Dropped, optional
+        Receives what is lost of survey files.
     progress : callable, optional
         Called as ``progress(stage, done, total, unit)``.
 

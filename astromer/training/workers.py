@@ -108,9 +108,8 @@ class Workers:
         -------
         workers : Workers
         """
-        resolver = getattr(strategy, "cluster_resolver", None)
-        cluster = resolver.cluster_spec().as_dict() if resolver is not None else {}
-        if not cluster:
+        resolver: Any = getattr(strategy, "cluster_resolver", None)
+        if resolver is None or not (cluster := resolver.cluster_spec().as_dict()):
             return cls()
         task = {"type": resolver.task_type, "index": resolver.task_id}
         config = json.dumps({"cluster": cluster, "task": task})
