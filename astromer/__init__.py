@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from astromer.records import convert, read_records, sample_records
     from astromer.simulate import simulate_survey
     from astromer.surveys import read_light_curves
+    from astromer.training import finetune, pretrain
 
 __all__ = [
     "Astromer",
@@ -33,9 +34,11 @@ __all__ = [
     "__version__",
     "convert",
     "describe_preset",
+    "finetune",
     "light_curves_from_frame",
     "list_presets",
     "load_dataset",
+    "pretrain",
     "read_light_curves",
     "read_records",
     "sample_records",
@@ -52,9 +55,11 @@ _HOMES = {
     "Reconstructions": "astromer.inference",
     "convert": "astromer.records",
     "describe_preset": "astromer.presets.registry",
+    "finetune": "astromer.training",
     "light_curves_from_frame": "astromer.lightcurve",
     "list_presets": "astromer.presets.registry",
     "load_dataset": "astromer.pipeline",
+    "pretrain": "astromer.training",
     "read_light_curves": "astromer.surveys",
     "read_records": "astromer.records",
     "sample_records": "astromer.records",

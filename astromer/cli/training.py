@@ -219,8 +219,11 @@ def pretrain(
     A run that was interrupted, even killed, goes on with --resume.
     """
     values = dict(locals())
+    from astromer.presets import find_preset
     from astromer.training.options import PretrainOptions
 
+    if preset is not None:
+        find_preset(preset)
     given = _given(context, PretrainOptions, values)
     from astromer.training import pretrain as train
 

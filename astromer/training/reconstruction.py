@@ -10,6 +10,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from astromer.errors import RunError
 from astromer.models import EncoderConfig, Reconstructor
 from astromer.presets import describe_preset, load_preset, save_preset
 from astromer.progress import TrainingProgress
@@ -22,7 +23,12 @@ from astromer.training.metrics import R2, RMSE, Subset
 from astromer.training.optimizers import Adam, learning_rate_schedule
 from astromer.training.options import PretrainOptions
 from astromer.training.run import Report, RunResult, TrainedModel, run_training
-from astromer.training.run_folder import RunFolder, RunPlan, write_whole
+from astromer.training.run_folder import (
+    RunFolder,
+    RunPlan,
+    disk_errors_explained,
+    write_whole,
+)
 
 __all__ = ["StartingModel", "reconstruction_run"]
 
@@ -72,6 +78,12 @@ class StartingModel:
         if stored is None:
             return None
         model = stored["model"]
+        if model["start"] is not None and not folder.last.is_file():
+            raise RunError(
+                "The run was ended before its first checkpoint. Received: "
+                f"out={folder.path}, begun from the preset {model['start']['preset']}. "
+                "Give that preset again."
+            )
         return cls(EncoderConfig.from_dict(model["encoder"]), origin=model["start"])
 
     def to_dict(self) -> dict[str, Any]:
@@ -162,7 +174,10 @@ def reconstruction_run(
         progress=progress,
         report=report,
     )
-    return _finish(folder, plan, data, start, trained, options, dict(metadata or {}))
+    with disk_errors_explained(folder.path):
+        return _finish(
+            folder, plan, data, start, trained, options, dict(metadata or {})
+        )
 
 
 def _objective(options: PretrainOptions) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def main(records: str, out: str, when: str) -> None:
         if when == "batch" and len(batches) == 5:
             die()
 
-    def fsync_or_die(descriptor: int) -> None:
+    def fsync_or_die(descriptor: Any) -> None:
         syncs.append(descriptor)
         # Two for each file that is whole.
         if when == "write" and len(syncs) > 2 * WRITES_BEFORE:
