@@ -233,8 +233,11 @@ def pretrain(
     """
     values = dict(locals())
     terminal.choose_backend(backend)
+    from astromer.presets import find_preset
     from astromer.training.options import PretrainOptions
 
+    if preset is not None:
+        find_preset(preset)
     given = _given(context, PretrainOptions, values)
     from astromer.training import pretrain as train
 

@@ -198,6 +198,7 @@ class RunCallback(keras.callbacks.Callback):
         self._seconds, self._cpu = state.seconds, state.cpu_seconds
         self._start, self._cpu_start = time.monotonic(), time.process_time()
         self._saved_at, self._saved_step = self._start, state.step
+        self._reported_at = self._start
 
     @property
     def step_in_epoch(self) -> int:
@@ -232,6 +233,7 @@ class RunCallback(keras.callbacks.Callback):
         if self.step_in_epoch < self.steps_per_epoch:
             if self.request.signal is not None or self._is_due():
                 self.save()
+                self._report_checkpoint(logs)
             self._stop_if_asked()
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -264,7 +266,8 @@ class RunCallback(keras.callbacks.Callback):
         if self.workers.is_chief:
             self.folder.write_metrics(state.rows)
         self.save()
-        self.report(self._describe_epoch(logs, better))
+        line = f"Epoch {state.epoch} of {self.options.epochs}: {self._describe(logs)}"
+        self._report(f"{line}{' (best so far)' if better else ''}")
         if self.is_exhausted:
             self.model.stop_training = True
         self._stop_if_asked()
@@ -345,15 +348,25 @@ class RunCallback(keras.callbacks.Callback):
         detail += doing and f", {doing}"
         self.progress("train", done, total, "windows", detail)
 
-    def _describe_epoch(self, logs: Mapping[str, Any], better: bool) -> str:
-        parts = [
+    def _describe(self, logs: Mapping[str, Any]) -> str:
+        return ", ".join(
             f"{title}{label} {logs[prefix + name]:.4f}"
             for title, prefix in (("", ""), ("validation ", VALIDATION_PREFIX))
             for name, label in self.shown.items()
             if f"{prefix}{name}" in logs
-        ]
-        line = f"Epoch {self.state.epoch} of {self.options.epochs}: {', '.join(parts)}"
-        return f"{line}{' (best so far)' if better else ''}"
+        )
+
+    def _report_checkpoint(self, logs: Mapping[str, Any]) -> None:
+        """Say how far it is, not oftener than a log of days can hold."""
+        quiet = (time.monotonic() - self._reported_at) / 60
+        if quiet >= self.options.checkpoint_minutes:
+            done = f"{self.step_in_epoch:,} of {self.steps_per_epoch:,}"
+            epoch = self.state.epoch + 1
+            self._report(f"Epoch {epoch}, batch {done}: {self._describe(logs)}; saved")
+
+    def _report(self, line: str) -> None:
+        self._reported_at = time.monotonic()
+        self.report(line)
 
     def _fail(self, loss: float) -> None:
         step, epoch = self.state.step, self.state.epoch + 1

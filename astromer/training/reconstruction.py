@@ -9,6 +9,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from astromer.errors import RunError
 from astromer.models import EncoderConfig, Reconstructor
 from astromer.presets import describe_preset, load_preset
 from astromer.progress import TrainingProgress
@@ -20,7 +21,7 @@ from astromer.training.metrics import R2, RMSE, Subset
 from astromer.training.optimizers import make_optimizer
 from astromer.training.options import PretrainOptions
 from astromer.training.run import Report, RunResult, TrainedModel, run_training
-from astromer.training.run_folder import RunFolder, RunPlan
+from astromer.training.run_folder import RunFolder, RunPlan, disk_errors_explained
 from astromer.training.workers import Workers
 
 __all__ = ["StartingModel", "reconstruction_run"]
@@ -71,6 +72,12 @@ class StartingModel:
         if stored is None:
             return None
         model = stored["model"]
+        if model["start"] is not None and not folder.last.is_file():
+            raise RunError(
+                "The run was ended before its first checkpoint. Received: "
+                f"out={folder.path}, begun from the preset {model['start']['preset']}. "
+                "Give that preset again."
+            )
         return cls(EncoderConfig.from_dict(model["encoder"]), origin=model["start"])
 
     def to_dict(self) -> dict[str, Any]:
@@ -152,7 +159,8 @@ def reconstruction_run(
         report=report,
     )
     facts = dict(metadata or {})
-    result = _finish(folder, plan, data, start, trained, options, facts)
+    with disk_errors_explained(folder.path):
+        result = _finish(folder, plan, data, start, trained, options, facts)
     trained.leave()
     return result
 

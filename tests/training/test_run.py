@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import signal
 import time
 
@@ -246,6 +247,29 @@ def test_loss_that_is_no_number_names_the_objects(tmp_path):
         assert np.isfinite(values).all()
 
 
+def test_full_disk_leaves_the_last_checkpoint(tmp_path, whole):
+    path = tmp_path / "run"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(stage, done, total, unit, detail=""):
+        if done > 22:
+            # No file may grow beyond so many bytes, as if there were no more.
+            resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
+
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        with pytest.raises(
+            RunError, match=r"disk is full\..*last checkpoint is intact"
+        ):
+            train(path, epochs=4, checkpoint_steps=1, progress=fill)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert read_checkpoint(RunFolder(path).last).state["step"] == STEPS
+    train(path, epochs=4, checkpoint_steps=1, resume=True)
+    assert_same_run(path, whole[0])
+
+
 def test_run_without_validation_says_so_and_watches_training(tmp_path):
     lines = []
     trained = train(
@@ -332,8 +356,14 @@ def test_checkpoints_are_written_every_so_many_steps(tmp_path, monkeypatch):
     # At the start, in mid-epoch, and at each end.
     assert saved == [0, 2, 3, 5, 6]
     saved.clear()
-    train(tmp_path / "minutes", epochs=1, checkpoint_minutes=1e-9)
+    lines = []
+    train(tmp_path / "minutes", epochs=1, checkpoint_minutes=1e-9, report=lines.append)
     assert saved == [0, 1, 2, 3]
+    # A log tells of them, too, so that long epochs are not silent.
+    told = [line for line in lines if line.endswith("; saved")]
+    assert [line.split(":")[0] for line in told] == [
+        "Epoch 1, batch 1 of 3", "Epoch 1, batch 2 of 3"
+    ]  # fmt: skip
 
 
 def test_resumed_run_counts_the_time_of_all_parts(tmp_path):
