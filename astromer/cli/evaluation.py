@@ -132,6 +132,18 @@ def benchmark(
             show_default="none",
         ),
     ] = None,
+    finetune: Annotated[
+        bool,
+        typer.Option(
+            "--finetune",
+            metavar="",
+            help="Also finetune each preset on each training set first.",
+        ),
+    ] = False,
+    finetune_epochs: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, help="Most epochs of finetuning."),
+    ] = 20,
     baselines: Annotated[
         list[str] | None,
         typer.Option(
@@ -240,6 +252,7 @@ def benchmark(
             out,
             presets=presets,
             heads=heads or (),
+            finetune={"epochs": finetune_epochs} if finetune else False,
             baselines=_named(baselines, evaluation.DEFAULT_BASELINES),
             classifiers=_named(classifiers, ("lr", "rf")),
             layers=[_layer(text) for text in layers or ["last"]],
