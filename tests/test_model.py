@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import astromer
-from astromer import Astromer, inference
-from astromer.errors import PresetError
+from astromer import Astromer, Classifier, ClassifierConfig, inference
+from astromer.errors import ConfigError, PresetError
 from astromer.presets import golden_difference
-from astromer.training import R2, RMSE, ReconstructionLoss
+from astromer.training import R2, RMSE, ClassificationLoss, ReconstructionLoss
 from tests.models.windows import make_inputs, make_targets, tiny_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -199,3 +199,205 @@ def test_model_gives_the_same_on_another_backend_and_trains_there(
     np.testing.assert_allclose(embedding, np.asarray(model.embed(curve)), atol=1e-4)
     expected = model.reconstruct(curve).reconstruction
     np.testing.assert_allclose(reconstruction, expected, atol=1e-4)
+
+
+# --- Classifier
+
+CLASS_NAMES = ["CEP", "EB", "RRab"]
+SMALL = {"hidden_units": (6,), "gru_units": 4}
+
+
+@pytest.fixture
+def classifier(model):
+    return Classifier.from_astromer(model, CLASS_NAMES, seed=1, **SMALL)
+
+
+def test_package_offers_the_classifier():
+    assert astromer.Classifier is Classifier
+    config = astromer.ClassifierConfig(class_names=("a", "b"), **SMALL)
+    model = Classifier(tiny_config(), config, seed=0)
+    assert model.class_names == ("a", "b")
+
+
+@pytest.mark.parametrize("head", ["gamma", "input_gru", "raw_gru"])
+def test_classifier_takes_what_it_needs_of_a_trained_model(model, head, rng):
+    token = model.encoder.get_layer("visible_magnitude").token
+    token.assign(0.25)
+    classifier = Classifier.from_astromer(
+        model, CLASS_NAMES, head=head, dropout=0.1, name="mine", **SMALL
+    )
+    assert classifier.classifier_config == ClassifierConfig(
+        class_names=CLASS_NAMES, head=head, dropout=0.1, **SMALL
+    )
+    assert (classifier.config, classifier.name) == (model.config, "mine")
+    names = {layer.name for layer in classifier.layers}
+    assert ("visible_magnitude" in names) == (head != "raw_gru")
+    if head != "raw_gru":
+        copied = classifier.get_layer("visible_magnitude").token
+        assert float(np.asarray(copied)) == 0.25
+    if head == "gamma":
+        inputs = make_inputs(rng)
+        np.testing.assert_array_equal(classifier.encoder(inputs), model.encoder(inputs))
+        # A copy: what one learns is not forced on the other.
+        token.assign(0.5)
+        assert float(np.asarray(copied)) == 0.25
+
+
+def test_classifier_stands_on_an_encoder_and_its_precision(rng):
+    model = Astromer(tiny_config(), seed=0, dtype="mixed_bfloat16")
+    first = Classifier.from_astromer(model.encoder, CLASS_NAMES, seed=3, **SMALL)
+    again = Classifier.from_astromer(model, CLASS_NAMES, seed=3, **SMALL)
+    assert first.dtype_policy.name == "mixed_bfloat16"
+    inputs = make_inputs(rng)
+    np.testing.assert_array_equal(first(inputs), again(inputs))
+    full = Classifier.from_astromer(model, CLASS_NAMES, dtype="float32", **SMALL)
+    assert full.dtype_policy.name == "float32"
+
+
+def test_classifier_refuses_an_unknown_option(model):
+    with pytest.raises(
+        ConfigError, match=r'"hiden_units"\. Did you mean "hidden_units"'
+    ):
+        Classifier.from_astromer(model, CLASS_NAMES, hiden_units=(3,))
+
+
+def test_classifier_returns_from_its_folder(classifier, tmp_path, make_light_curve):
+    curves = [make_light_curve(length) for length in (12, 5)]
+    path = classifier.save_pretrained(tmp_path / "mine", metadata={"survey": "here"})
+    loaded = Classifier.from_pretrained(path)
+    assert type(loaded) is Classifier
+    np.testing.assert_array_equal(
+        loaded.classify(curves, verbose=False),
+        classifier.classify(curves, verbose=False),
+    )
+    assert golden_difference(path, loaded) == 0.0
+    assert astromer.describe_preset(path).survey == "here"
+    with pytest.raises(PresetError, match=r"Load it with `Classifier\.from_pretrained"):
+        Astromer.from_pretrained(path)
+
+
+def test_preset_of_a_reconstructor_tells_how_to_classify(model, tmp_path):
+    path = model.save_pretrained(tmp_path / "mine")
+    with pytest.raises(
+        PresetError, match=r"`Classifier\.from_astromer\(Astromer\.from"
+    ):
+        Classifier.from_pretrained(path)
+
+
+def test_classifier_compiles_with_loss_and_scores_of_windows(classifier, rng):
+    inputs, labels = make_inputs(rng), np.array([0, 2, 2])
+    classifier.compile(run_eagerly=True)
+    assert type(classifier.loss) is ClassificationLoss
+    scores = classifier.evaluate(inputs, labels, verbose=0, return_dict=True)
+    logits = np.asarray(classifier(inputs), dtype=np.float64)
+    assert set(scores) == {"loss", "accuracy", "macro_f1"}
+    assert scores["accuracy"] == pytest.approx(np.mean(logits.argmax(axis=1) == labels))
+    log_sum = np.log(np.exp(logits).sum(axis=1))
+    expected = np.mean(log_sum - logits[np.arange(3), labels])
+    assert scores["loss"] == pytest.approx(expected, rel=1e-5)
+    classifier.compile("sgd", ClassificationLoss(0.1), [], run_eagerly=True)
+    assert type(classifier.optimizer) is keras.optimizers.SGD
+    scores = classifier.evaluate(inputs, labels, verbose=0, return_dict=True)
+    assert set(scores) == {"loss"}
+    assert scores["loss"] != pytest.approx(expected, rel=1e-3)
+
+
+def test_keras_file_restores_the_classifier(classifier, tmp_path, rng):
+    inputs, labels = make_inputs(rng), np.array([0, 1, 2])
+    classifier.compile(
+        keras.optimizers.Adam(2e-3),
+        ClassificationLoss(0.1, [1.0, 2.0, 3.0]),
+        run_eagerly=True,
+    )
+    classifier.fit(inputs, labels, verbose=0)
+    classifier.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert type(again) is Classifier
+    np.testing.assert_array_equal(again(inputs), classifier(inputs))
+    assert again.loss.class_weights == [1.0, 2.0, 3.0]
+    assert float(again.optimizer.learning_rate) == pytest.approx(2e-3)
+    scores = again.evaluate(inputs, labels, verbose=0, return_dict=True)
+    assert set(scores) == {"loss", "accuracy", "macro_f1"}
+
+
+def test_classifier_fits_and_classifies_light_curves(classifier, make_light_curve):
+    curves = [
+        make_light_curve(length, seed=length, label=length % 3, class_name=name)
+        for length, name in zip((12, 9, 30, 8), "CABC", strict=True)
+    ]
+    dataset = astromer.load_dataset(
+        curves, task="classify", window_size=8, batch_size=2
+    )
+    classifier.compile(run_eagerly=True)
+    history = classifier.fit(dataset, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    found = classifier.classify(curves, verbose=False)
+    same = inference.classify(classifier, curves)
+    np.testing.assert_array_equal(found, same)
+    assert found.class_names == tuple(CLASS_NAMES)
+    windows = classifier.classify(curves, verbose=False, per="window")
+    assert len(windows) == 2 + 2 + 4 + 1
+    vectors = classifier.embed(curves, verbose=False)
+    assert np.asarray(vectors).shape == (4, 8)
+
+
+BACKEND_SCRIPT = """
+import json, sys
+import keras, numpy as np
+from astromer import Classifier, LightCurve
+
+curve = LightCurve(*np.load(sys.argv[1]))
+found = {"backend": keras.backend.backend()}
+for path in sys.argv[3:]:
+    model = Classifier.from_pretrained(path)
+    found[path] = np.asarray(model.classify(curve, per="window")).tolist()
+inputs = dict(np.load(sys.argv[2]))
+model.compile(keras.optimizers.Adam(2e-2))
+labels = np.arange(len(inputs["mag"])) % 3
+losses = model.fit(inputs, labels, epochs=8, verbose=0).history["loss"]
+assert losses[-1] < losses[0], losses
+assert "tensorflow" not in sys.modules
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_classifier_gives_the_same_on_another_backend_and_trains_there(
+    backend, model, tmp_path, rng, make_light_curve
+):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"needs {backend}, which is not installed")
+    curve = make_light_curve(19)
+    np.save(tmp_path / "curve.npy", curve.to_array().T)
+    np.savez(tmp_path / "inputs.npz", **make_inputs(rng))
+    expected = {}
+    # The last one is trained there, too.
+    for head in ("raw_gru", "cls", "attention", "gamma"):
+        classifier = Classifier.from_astromer(
+            model, CLASS_NAMES, head=head, seed=2, **SMALL
+        )
+        path = classifier.save_pretrained(tmp_path / head)
+        expected[str(path)] = np.asarray(classifier.classify(curve, per="window"))
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            BACKEND_SCRIPT,
+            tmp_path / "curve.npy",
+            tmp_path / "inputs.npz",
+            *expected,
+        ],
+        cwd=ROOT,
+        env={**os.environ, "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4_000:]
+    found = json.loads(done.stdout)
+    assert found.pop("backend") == backend
+    assert set(found) == set(expected)
+    for path, probabilities in expected.items():
+        np.testing.assert_allclose(found[path], probabilities, atol=1e-4, err_msg=path)

@@ -18,6 +18,7 @@ from astromer.cli import (
     demo,
     embeddings,
     evaluation,
+    figures,
     presets,
     records,
     terminal,
@@ -68,6 +69,7 @@ app.command("inspect")(records.inspect)
 app.command("verify")(records.verify)
 app.command("pretrain")(training.pretrain)
 app.command("finetune")(training.finetune)
+app.command("train-classifier")(training.train_classifier)
 app.command("embed")(embeddings.embed)
 app.command("reconstruct")(embeddings.reconstruct)
 app.command("predict")(classification.predict)
@@ -76,6 +78,7 @@ app.command("benchmark-reconstruction", cls=evaluation.SeveralValues)(
     evaluation.benchmark_reconstruction
 )
 app.add_typer(presets.app, name="presets")
+app.add_typer(figures.app, name="figure")
 app.command("demo")(demo.demo)
 
 

@@ -7,6 +7,7 @@ carries only results.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import itertools
 import os
 import sys
@@ -19,7 +20,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from astromer.errors import ConfigError
+
 __all__ = [
+    "choose_backend",
     "count",
     "counted",
     "duration",
@@ -188,6 +192,35 @@ def make_table(
             no_wrap=number == 0 or column in right,
         )
     return table
+
+
+def choose_backend(name: str | None) -> None:
+    """Say what Keras computes on, before it is imported.
+
+    Parameters
+    ----------
+    name : {"tensorflow", "jax", "torch"}, optional
+        None leaves it to the environment variable ``KERAS_BACKEND``.
+
+    Raises
+    ------
+    ConfigError
+        If it is not installed, or Keras already runs on another one.
+    """
+    if name is None:
+        return
+    if importlib.util.find_spec(name) is None:
+        raise ConfigError(
+            f'The backend is not installed. Received: backend="{name}". '
+            f"Install it: pip install {name}."
+        )
+    keras = sys.modules.get("keras")
+    if keras is not None and keras.backend.backend() != name:
+        raise ConfigError(
+            "Keras has one backend in a process. Received: "
+            f'backend="{name}" after "{keras.backend.backend()}". Start a new process.'
+        )
+    os.environ["KERAS_BACKEND"] = name
 
 
 def start_tensorflow() -> None:

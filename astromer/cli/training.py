@@ -1,7 +1,8 @@
-"""`astromer pretrain` and `finetune`: training runs, each in a folder of its own."""
+"""`astromer pretrain`, `finetune` and `train-classifier`: runs, each in its folder."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -11,12 +12,13 @@ from rich.markup import escape
 
 from astromer.cli import terminal
 from astromer.cli.options import given_options
+from astromer.models.config import Head
 from astromer.progress import show_progress
 
 if TYPE_CHECKING:
-    from astromer.training import PretrainOptions, RunResult
+    from astromer.training import ClassifierResult, RunResult, TrainingOptions
 
-__all__ = ["finetune", "pretrain"]
+__all__ = ["finetune", "pretrain", "train_classifier"]
 
 MODEL = "Model"
 OBJECTIVE = "Objective"
@@ -120,10 +122,20 @@ PrecisionName = Annotated[
     typer.Option("--precision", help="Of the computation.", rich_help_panel=RUN),
 ]
 StrategyName = Annotated[
-    Literal["auto", "one", "mirrored"],
+    Literal["auto", "one", "mirrored", "multiworker"],
     typer.Option(
         "--strategy",
-        help="One device, or several at once; auto takes all GPUs that there are.",
+        help="One device, several at once, or all hosts of TF_CONFIG; auto takes all "
+        "GPUs that there are.",
+        rich_help_panel=RUN,
+    ),
+]
+BackendName = Annotated[
+    Literal["tensorflow", "jax", "torch"] | None,
+    typer.Option(
+        "--backend",
+        show_default="KERAS_BACKEND, else tensorflow",
+        help="What computes. Each trains alone: jax and torch need no TensorFlow.",
         rich_help_panel=RUN,
     ),
 ]
@@ -207,6 +219,7 @@ def pretrain(
     precision: PrecisionName = "float32",
     strategy: StrategyName = "auto",
     devices: Devices = None,
+    backend: BackendName = None,
     cache: Cache = False,
     checkpoint_minutes: CheckpointMinutes = 10.0,
     seed: Seed = 0,
@@ -219,6 +232,7 @@ def pretrain(
     A run that was interrupted, even killed, goes on with --resume.
     """
     values = dict(locals())
+    terminal.choose_backend(backend)
     from astromer.training.options import PretrainOptions
 
     given = _given(context, PretrainOptions, values)
@@ -273,6 +287,7 @@ def finetune(
     precision: PrecisionName = "float32",
     strategy: StrategyName = "auto",
     devices: Devices = None,
+    backend: BackendName = None,
     cache: Cache = False,
     checkpoint_minutes: CheckpointMinutes = 10.0,
     seed: Seed = 0,
@@ -280,6 +295,7 @@ def finetune(
 ) -> None:
     """Go on training a preset on other light curves, with the same objective."""
     values = dict(locals())
+    terminal.choose_backend(backend)
     from astromer.presets import find_preset
     from astromer.training.options import FinetuneOptions
 
@@ -301,12 +317,125 @@ def finetune(
     _conclude(result)
 
 
+def train_classifier(
+    context: typer.Context,
+    preset: Annotated[
+        str,
+        typer.Argument(
+            metavar="PRESET",
+            help="Name (`astromer presets list`) or folder, also that of a run.",
+        ),
+    ],
+    records: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RECORDS",
+            exists=True,
+            file_okay=False,
+            help="A folder of records with labels and a split `train`.",
+        ),
+    ],
+    out: Out,
+    config: Config = None,
+    recipe: RecipeName = "default",
+    epochs: Epochs = 100,
+    steps_per_epoch: StepsPerEpoch = None,
+    batch_size: BatchSize = 64,
+    head: Annotated[
+        Head,
+        typer.Option(
+            help="How a window becomes one vector: blocks mixed by trained weights; the "
+            "last block's mean, maximum, attention, class token or recurrent unit; or "
+            "baselines without blocks.",
+            rich_help_panel=MODEL,
+        ),
+    ] = "gamma",
+    hidden_units: Annotated[
+        str,
+        typer.Option(
+            metavar="N,N,...",
+            help="Units of the layers between that vector and the classes.",
+            rich_help_panel=MODEL,
+        ),
+    ] = "1024,512,256",
+    dropout: Annotated[
+        float,
+        typer.Option(
+            metavar="X",
+            help="Share of values dropped before each of these layers.",
+            rich_help_panel=MODEL,
+        ),
+    ] = 0.0,
+    unfreeze: Annotated[
+        str,
+        typer.Option(
+            metavar="N",
+            help="Blocks of the encoder that train along, counted from the last; or all.",
+            rich_help_panel=MODEL,
+        ),
+    ] = "0",
+    label_smoothing: Annotated[
+        float,
+        typer.Option(
+            metavar="X",
+            help="Share of a target that is spread over all classes.",
+            rich_help_panel=OBJECTIVE,
+        ),
+    ] = 0.0,
+    class_weights: Annotated[
+        Literal["off", "balanced"],
+        typer.Option(
+            help="Whether a class weighs the more the rarer it is.",
+            rich_help_panel=OBJECTIVE,
+        ),
+    ] = "off",
+    learning_rate: LearningRate = 1e-3,
+    schedule: ScheduleName = "cosine",
+    warmup_steps: WarmupSteps = None,
+    decay_epochs: DecayEpochs = None,
+    patience: Patience = 20,
+    precision: PrecisionName = "float32",
+    strategy: StrategyName = "auto",
+    devices: Devices = None,
+    cache: Cache = False,
+    checkpoint_minutes: CheckpointMinutes = 10.0,
+    seed: Seed = 0,
+    resume: Resume = False,
+) -> None:
+    """Train a classifier on the encoder of a preset, which is frozen by default.
+
+    The epoch with the best macro F1 per light curve becomes RUN/preset.
+
+    Apply it with `astromer predict RUN INPUT`.
+    """
+    values = dict(locals())
+    from astromer.presets import find_preset
+    from astromer.training.options import ClassifierOptions
+
+    find_preset(preset)
+    given = _given(context, ClassifierOptions, values)
+    from astromer.training import train_classifier as train
+
+    with show_progress() as progress:
+        result = train(
+            preset,
+            records,
+            out,
+            options=config,
+            resume=resume,
+            progress=progress,
+            report=_report,
+            **given,
+        )
+    terminal.output(*_classes(result), *_ending(result))
+
+
 def _given(
     context: typer.Context,
-    options_class: type[PretrainOptions],
+    options_class: type[TrainingOptions],
     values: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Keep the training options that the user gave, checked before TensorFlow starts."""
+    """Keep the training options that the user gave, checked before Keras starts."""
     from dataclasses import fields
 
     names = {field.name for field in fields(options_class)} | {"recipe"}
@@ -315,7 +444,8 @@ def _given(
         options_class.from_toml(values["config"], **given)
     elif not values["resume"]:
         options_class.from_dict(given)
-    terminal.start_tensorflow()
+    if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
+        terminal.start_tensorflow()
     return given
 
 
@@ -325,6 +455,10 @@ def _report(line: str) -> None:
 
 def _conclude(result: RunResult) -> None:
     """Print the scores, and what it took."""
+    if not result.preset.is_dir():
+        # Of several workers the chief writes, on its own disk.
+        terminal.output("Done: worker 0 has the preset.")
+        return
     numbers = ["R2", "RMSE [mag]", "R2 of a line", "R2 of the mean"]
     table = terminal.make_table(
         "Hidden observations", ["split", *numbers], numeric=numbers
@@ -332,13 +466,43 @@ def _conclude(result: RunResult) -> None:
     names = ("r2_hidden", "rmse_hidden", "r2_hidden_interpolation", "r2_hidden_mean")
     for split, scores in result.scores.items():
         table.add_row(split, *(f"{scores[name]:.4f}" for name in names))
+    terminal.output(*([table] if result.scores else []), *_ending(result))
+
+
+def _classes(result: ClassifierResult) -> list[Any]:
+    """Return tables of the scores, and of the classes in the last split."""
+    if not result.scores:
+        return []
+    numbers = ["macro F1", "accuracy", "macro F1 of windows", "accuracy of windows"]
+    names = ("macro_f1_object", "accuracy_object", "macro_f1", "accuracy")
+    table = terminal.make_table("Light curves", ["split", *numbers], numeric=numbers)
+    for split, scores in result.scores.items():
+        table.add_row(split, *(f"{scores[name]:.4f}" for name in names))
+    split, confusion = list(result.confusion.items())[-1]
+    numbers = ["precision", "recall", "F1", "light curves"]
+    classes = terminal.make_table(
+        f"Classes in {split}", ["class", *numbers], numeric=numbers
+    )
+    for label, name in enumerate(result.class_names):
+        scored = (confusion.precision, confusion.recall, confusion.f1)
+        number = terminal.count(int(confusion.support[label]))
+        classes.add_row(
+            escape(name), *(f"{values[label]:.4f}" for values in scored), number
+        )
+    return [table, classes]
+
+
+def _ending(result: RunResult) -> list[str]:
+    """Say what it took, and where the model is."""
     energy = result.energy
     ended = ", out of patience" if result.is_out_of_patience else ""
-    terminal.output(
-        *([table] if result.scores else []),
+    taken = (
         f"{terminal.counted(result.epochs, 'epoch')} in "
         f"{terminal.duration(energy.seconds)}{ended}; epoch {result.best_epoch} is the "
-        f"best by {result.monitor}",
+        f"best by {result.monitor}"
+    )
+    return [
+        taken,
         f"Estimated energy: {escape(energy.formula)}",
         f"[bold]Preset: {escape(str(result.preset))}[/bold]",
-    )
+    ]

@@ -1,9 +1,10 @@
-"""A map of embeddings: two dimensions to look at, colored by class."""
+"""Maps of embeddings: two dimensions to look at, colored by class."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,20 +14,25 @@ from numpy.typing import ArrayLike, NDArray
 from astromer.errors import ConfigError, unknown_name
 from astromer.figures.style import (
     COLUMN_WIDTH_IN,
+    INK,
+    LABEL_SIZE_PT,
     MUTED,
+    TEXT_WIDTH_IN,
     TICK_SIZE_PT,
     class_style,
+    fitting,
+    legend_above,
     make_axes,
     style_axes,
 )
 
-__all__ = ["plot_embedding_map", "project"]
+__all__ = ["plot_block_maps", "plot_embedding_map", "project", "silhouette"]
 
 Method = Literal["pca", "ranks", "tsne"]
 
 _METHODS = ("pca", "ranks", "tsne")
 _BATCHES = 12
-_UNKNOWN = "unknown"
+_MINUS = "\N{MINUS SIGN}"
 
 
 def project(
@@ -127,29 +133,151 @@ def plot_embedding_map(
         If t-SNE is asked for and scikit-learn is not installed.
     """
     points, (x_label, y_label) = project(embeddings, method=method, seed=seed)
-    x, y = points.T
+    _check_names(class_names, points)
+    if ax is None:
+        ax = make_axes(width=COLUMN_WIDTH_IN, panel_height=3.2)[0]
+    else:
+        style_axes(ax)
+    _draw_points(ax, points, class_names, seed)
+    ax.set_xlabel(x_label)
+    ax.set_ylabel(y_label)
+    legend_above(ax, _handles(class_names), handletextpad=0.1)
+    return ax
+
+
+def plot_block_maps(
+    layers: Sequence[ArrayLike],
+    class_names: Sequence[str | None],
+    *,
+    method: Method = "tsne",
+    seed: int = 0,
+    axes: Sequence[Axes] | None = None,
+) -> list[Axes]:
+    """Plot embeddings by the output of every block, a panel each (Figs. 14, 15).
+
+    Parameters
+    ----------
+    layers : sequence of array-like, shape (n, d)
+        Embeddings by layer: the input embedding, then every block, such as
+        ``embed(model, curves, layer=number)``.
+    class_names : sequence of str or None, length n
+        Classes; None where unknown.
+    method : {"tsne", "pca", "ranks"}
+        See `project`.
+    seed : int
+        Seed of t-SNE and of the order in which points are drawn.
+    axes : sequence of matplotlib.axes.Axes, optional
+        A panel per layer; a new figure of a page's width by default.
+
+    Returns
+    -------
+    axes : list of matplotlib.axes.Axes
+        A title holds the silhouette of the classes in that layer's embeddings, not in
+        the plane, where distances mean little.
+
+    Raises
+    ------
+    ConfigError
+        If numbers do not fit, or the method is unknown.
+    ImportError
+        If scikit-learn is not installed.
+    """
+    if not len(layers):
+        raise ConfigError("There is nothing to plot. Received: 0 layers.")
+    if axes is None:
+        panels = make_axes(
+            len(layers), columns=4, width=TEXT_WIDTH_IN, panel_height=1.75
+        )
+    else:
+        panels = [style_axes(ax) for ax in fitting("axes", axes, len(layers))]
+    for place, (ax, embeddings) in enumerate(zip(panels, layers, strict=True)):
+        points, _ = project(embeddings, method=method, seed=seed)
+        _check_names(class_names, points)
+        _draw_points(ax, points, class_names, seed)
+        score = f"{silhouette(embeddings, class_names):.2f}"
+        layer = f"Block {place}" if place else "Input"
+        ax.set_title(layer, loc="left", fontsize=LABEL_SIZE_PT)
+        ax.set_title(
+            f"silhouette {score.replace('-', _MINUS)}",
+            loc="right",
+            fontsize=TICK_SIZE_PT,
+            color=INK,
+        )
+        # Neither axes nor their scale mean anything that could be read off.
+        ax.tick_params(which="both", length=0, labelbottom=False, labelleft=False)
+    handles = _handles(class_names)
+    panels[0].figure.legend(
+        handles=handles,
+        loc="outside upper center",
+        ncols=min(len(handles), 8),
+        frameon=False,
+        fontsize=TICK_SIZE_PT,
+        handletextpad=0.1,
+    )
+    return panels
+
+
+def silhouette(embeddings: ArrayLike, class_names: Sequence[str | None]) -> float:
+    """Return how well classes stand apart: the mean silhouette of the objects.
+
+    Parameters
+    ----------
+    embeddings : array-like, shape (n, d)
+    class_names : sequence of str or None, length n
+        Classes; objects without one are left out.
+
+    Returns
+    -------
+    score : float
+        1 where classes are far apart, 0 where they touch, below where they are mixed;
+        Euclidean distances. NaN if there are not two classes, or as many as objects.
+
+    Raises
+    ------
+    ConfigError
+        If the numbers do not fit.
+    ImportError
+        If scikit-learn is not installed.
+    """
+    values = np.asarray(embeddings, dtype=np.float64)
+    _check_names(class_names, values)
+    known = np.array([name is not None for name in class_names])
+    names = [name for name in class_names if name is not None]
+    if not 2 <= len(set(names)) < len(names):
+        return float("nan")
+    try:
+        from sklearn.metrics import silhouette_score
+    except ImportError as error:
+        raise _without_sklearn("A silhouette") from error
+    return float(silhouette_score(values[known], names))
+
+
+def _check_names(class_names: Sequence[str | None], points: NDArray[Any]) -> None:
     if len(class_names) != len(points):
         raise ConfigError(
             "Every embedding needs a class name or None. Received: "
             f"len(class_names)={len(class_names)}, embeddings={len(points)}."
         )
-    if ax is None:
-        ax = make_axes(width=COLUMN_WIDTH_IN, panel_height=3.2)[0]
-    else:
-        style_axes(ax)
-    names = np.array([_UNKNOWN if name is None else name for name in class_names])
-    known = sorted({name for name in class_names if name is not None})
-    styles = class_style(known)
-    size = float(np.clip(6000.0 / len(points), 5.0, 18.0))
 
+
+def _draw_points(
+    ax: Axes,
+    points: NDArray[np.float64],
+    class_names: Sequence[str | None],
+    seed: int,
+) -> None:
+    x, y = points.T
+    size = float(np.clip(6000.0 / len(points), 5.0, 18.0))
+    names = np.array(class_names, dtype=object)
     unknown = np.array([name is None for name in class_names])
     if unknown.any():
         ax.scatter(x[unknown], y[unknown], s=size / 3, c=MUTED, linewidths=0, zorder=1)
+    styles = class_style(_known(class_names))
     order = np.random.default_rng(seed).permutation(np.flatnonzero(~unknown))
     # A scatter call has one marker, so the order is kept by batches.
     for place, batch in enumerate(np.array_split(order, _BATCHES)):
-        for name in np.unique(names[batch]):
-            color, marker = styles[str(name)]
+        for name in _known(names[batch]):
+            color, marker = styles[name]
             rows = batch[names[batch] == name]
             ax.scatter(
                 x[rows],
@@ -162,23 +290,22 @@ def plot_embedding_map(
                 edgecolors="white",
                 zorder=2 + place / _BATCHES,
             )
-    ax.set_xlabel(x_label)
-    ax.set_ylabel(y_label)
     ax.margins(0.05)
-    _add_legend(ax, names, styles, unknown=int(unknown.sum()))
-    return ax
 
 
-def _add_legend(
-    ax: Axes, names: NDArray[np.str_], styles: dict[str, tuple[str, str]], unknown: int
-) -> None:
-    entries = {
-        f"{name} ({np.count_nonzero(names == name)})": style
-        for name, style in styles.items()
-    }
-    if unknown:
-        entries[f"{_UNKNOWN} ({unknown})"] = (MUTED, ".")
-    handles = [
+def _known(class_names: Sequence[str | None] | NDArray[Any]) -> list[str]:
+    """Return the classes in alphabetical order."""
+    return sorted({name for name in class_names if name is not None})
+
+
+def _handles(class_names: Sequence[str | None]) -> list[Line2D]:
+    """Return what a legend shows, with counts; the unknown come last."""
+    count = Counter(class_names)
+    styles = class_style(_known(class_names))
+    entries = {f"{name} ({count[name]})": style for name, style in styles.items()}
+    if count[None]:
+        entries[f"unknown ({count[None]})"] = (MUTED, ".")
+    return [
         Line2D(
             [],
             [],
@@ -190,18 +317,6 @@ def _add_legend(
         )
         for name, (color, marker) in entries.items()
     ]
-    rows = -(-len(handles) // 4)
-    ax.legend(
-        handles=handles,
-        loc="lower center",
-        bbox_to_anchor=(0.5, 1.0),
-        ncols=-(-len(handles) // rows),
-        frameon=False,
-        fontsize=TICK_SIZE_PT,
-        handletextpad=0.1,
-        columnspacing=0.8,
-        borderaxespad=0.3,
-    )
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -214,9 +329,11 @@ def _tsne(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     try:
         from sklearn.manifold import TSNE
     except ImportError as error:
-        raise ImportError(
-            "t-SNE needs scikit-learn: pip install scikit-learn."
-        ) from error
+        raise _without_sklearn("t-SNE") from error
     perplexity = min(30.0, (len(values) - 1) / 3)
     model = TSNE(init="pca", perplexity=perplexity, random_state=seed)
     return np.asarray(model.fit_transform(values), dtype=np.float64)
+
+
+def _without_sklearn(what: str) -> ImportError:
+    return ImportError(f'{what} needs scikit-learn: pip install "astromer[benchmark]".')

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,14 +18,20 @@ from astromer.figures.style import (
     MUTED,
     TEXT_WIDTH_IN,
     TICK_SIZE_PT,
+    fitting,
     make_axes,
     style_axes,
 )
 from astromer.lightcurve import LightCurve
 
-__all__ = ["plot_light_curve", "plot_reconstructions", "plot_survey_gallery"]
-
-T = TypeVar("T")
+__all__ = [
+    "abscissa",
+    "finish_light_curve",
+    "folds",
+    "plot_light_curve",
+    "plot_reconstructions",
+    "plot_survey_gallery",
+]
 
 # Of the bright colors the one that stays darkest in gray print.
 _RECONSTRUCTION_COLOR = COLORS[0]
@@ -75,7 +80,7 @@ def plot_light_curve(
     >>> plot_light_curve(curve).get_ylabel()
     'R [mag]'
     """
-    x, repeats, label = _abscissa(light_curve, period, epoch)
+    x, repeats, label = abscissa(light_curve, period, epoch)
     ax = make_axes()[0] if ax is None else style_axes(ax)
     shown = np.tile(np.asarray(light_curve.mag, dtype=np.float64), repeats)
     # Long curves get smaller dots, or they fill the panel.
@@ -112,17 +117,7 @@ def plot_light_curve(
             zorder=3,
             label="reconstructed",
         )
-    ax.margins(x=0.02, y=0.06)
-    if period is not None:
-        ax.set_xlim(0.0, 2.0)
-    if not ax.yaxis_inverted():
-        ax.invert_yaxis()
-    ax.set_xlabel(label)
-    ax.set_ylabel(f"{light_curve.passband or 'Magnitude'} [mag]")
-    ax.set_title(_title(light_curve), loc="left", fontsize=LABEL_SIZE_PT)
-    if period is not None:
-        shown_period = f"P = {period:#.4g} d"
-        ax.set_title(shown_period, loc="right", fontsize=TICK_SIZE_PT, color=INK)
+    finish_light_curve(ax, light_curve, label, period)
     return ax
 
 
@@ -158,8 +153,8 @@ def plot_reconstructions(
     for panel, curve, values, period in zip(
         panels,
         light_curves,
-        _fitting("reconstructions", reconstructions, len(light_curves)),
-        _folds(periods, len(light_curves)),
+        fitting("reconstructions", reconstructions, len(light_curves)),
+        folds(periods, len(light_curves)),
         strict=True,
     ):
         plot_light_curve(curve, reconstruction=values, period=period, ax=panel)
@@ -204,9 +199,9 @@ def plot_survey_gallery(
     ConfigError
         If there is no light curve, or numbers do not fit.
     """
-    folds = _folds(periods, len(light_curves))
+    known = folds(periods, len(light_curves))
     chosen: dict[str | None, tuple[LightCurve, float | None]] = {}
-    for curve, period in zip(light_curves, folds, strict=True):
+    for curve, period in zip(light_curves, known, strict=True):
         chosen.setdefault(curve.class_name, (curve, period))
     panels = _panels(len(chosen), axes)
     for panel, (curve, period) in zip(panels, chosen.values(), strict=True):
@@ -214,10 +209,61 @@ def plot_survey_gallery(
     return panels
 
 
-def _abscissa(
-    light_curve: LightCurve, period: float | None, epoch: float | None
+def finish_light_curve(
+    ax: Axes, light_curve: LightCurve, label: str, period: float | None = None
+) -> None:
+    """Set limits, labels and titles of a panel with one light curve, brighter upward.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    light_curve : LightCurve
+        What is shown.
+    label : str
+        Of the abscissa; see `abscissa`.
+    period : float, optional
+        Period with which it is folded [d].
+    """
+    ax.margins(x=0.02, y=0.06)
+    if period is not None:
+        ax.set_xlim(0.0, 2.0)
+    if not ax.yaxis_inverted():
+        ax.invert_yaxis()
+    ax.set_xlabel(label)
+    ax.set_ylabel(f"{light_curve.passband or 'Magnitude'} [mag]")
+    ax.set_title(_title(light_curve), loc="left", fontsize=LABEL_SIZE_PT)
+    if period is not None:
+        shown_period = f"P = {period:#.4g} d"
+        ax.set_title(shown_period, loc="right", fontsize=TICK_SIZE_PT, color=INK)
+
+
+def abscissa(
+    light_curve: LightCurve, period: float | None = None, epoch: float | None = None
 ) -> tuple[NDArray[np.float64], int, str]:
-    """Return abscissas, how often each observation is shown, and the axis label."""
+    """Return where observations stand along the horizontal axis.
+
+    Parameters
+    ----------
+    light_curve : LightCurve
+    period : float, optional
+        Period with which to fold [d].
+    epoch : float, optional
+        Time of phase zero, or origin of times [d].
+
+    Returns
+    -------
+    x : numpy.ndarray, shape (repeats * n,)
+        Times from the origin [d], or phases over two cycles.
+    repeats : int
+        How often each observation is shown.
+    label : str
+        Label of the axis.
+
+    Raises
+    ------
+    ConfigError
+        If `period` is not positive.
+    """
     time = light_curve.time
     if period is None:
         origin = math.floor(time[0]) if epoch is None else epoch
@@ -257,22 +303,31 @@ def _panels(count: int, axes: Sequence[Axes] | None) -> list[Axes]:
         raise ConfigError("There is nothing to plot. Received: 0 light curves.")
     if axes is None:
         return make_axes(count, columns=2, width=TEXT_WIDTH_IN, panel_height=1.9)
-    return list(_fitting("axes", axes, count))
+    return list(fitting("axes", axes, count))
 
 
-def _fitting(name: str, values: Sequence[T], count: int) -> Sequence[T]:
-    if len(values) != count:
-        raise ConfigError(
-            f"`{name}` must fit the panels. "
-            f"Received: len({name})={len(values)}, panels={count}."
-        )
-    return values
+def folds(periods: Sequence[float | None] | None, count: int) -> list[float | None]:
+    """Return a period per panel, None where there is none to fold with.
 
+    Parameters
+    ----------
+    periods : sequence of float or None, optional
+        Periods [d]; None or NaN where unknown.
+    count : int
+        Number of panels.
 
-def _folds(periods: Sequence[float | None] | None, count: int) -> list[float | None]:
+    Returns
+    -------
+    periods : list of float or None
+
+    Raises
+    ------
+    ConfigError
+        If there is another number of them.
+    """
     if periods is None:
         return [None] * count
     return [
         None if period is None or math.isnan(period) else period
-        for period in _fitting("periods", periods, count)
+        for period in fitting("periods", periods, count)
     ]

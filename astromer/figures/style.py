@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.legend import Legend
 from matplotlib.ticker import AutoMinorLocator, MaxNLocator
 
 from astromer.errors import ConfigError
@@ -20,18 +24,27 @@ from astromer.errors import ConfigError
 __all__ = [
     "COLORS",
     "COLUMN_WIDTH_IN",
+    "ERROR_BARS",
     "FAINT",
     "INK",
     "LABEL_SIZE_PT",
+    "LINE_STYLES",
     "MARKERS",
     "MUTED",
     "TEXT_WIDTH_IN",
     "TICK_SIZE_PT",
+    "check_format",
     "class_style",
+    "fitting",
+    "legend_above",
     "make_axes",
+    "make_stack",
+    "ordinal_colors",
     "save_figure",
     "style_axes",
 ]
+
+T = TypeVar("T")
 
 COLUMN_WIDTH_IN: Final = 3.4
 """Width of a journal's column [inch]."""
@@ -56,6 +69,10 @@ COLORS: Final = (
 replaced by Tol's wine."""
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 """Marker shapes; their number and that of `COLORS` share no divisor, so 72 differ."""
+LINE_STYLES: Final = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+"""Line styles; their number and that of `COLORS` share no divisor, so 40 differ."""
+ERROR_BARS: Final = {"elinewidth": 0.7, "capsize": 1.5, "capthick": 0.7}
+"""Options of error bars on bars."""
 INK: Final = "#333333"
 """Color of data that stand for themselves."""
 MUTED: Final = "#B4B4B4"
@@ -63,6 +80,7 @@ MUTED: Final = "#B4B4B4"
 FAINT: Final = "#D8D8D8"
 """Color of what recedes behind the muted."""
 
+_ORDINAL = ("#A6D0EC", "#0072B2", "#00263D")
 _FORMATS = (".pdf", ".png", ".svg")
 
 
@@ -111,6 +129,27 @@ def make_axes(
     ]
 
 
+def make_stack(
+    heights: Sequence[float], *, width: float = COLUMN_WIDTH_IN
+) -> list[Axes]:
+    """Make a figure with panels of different heights, one above the other.
+
+    Parameters
+    ----------
+    heights : sequence of float
+        Heights of the panels, top to bottom [inch].
+    width : float
+        Width of the figure [inch].
+
+    Returns
+    -------
+    axes : list of matplotlib.axes.Axes
+    """
+    figure = Figure(figsize=(width, sum(heights)), layout="constrained")
+    grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
+    return [style_axes(figure.add_subplot(grid[row, 0])) for row in range(len(heights))]
+
+
 def style_axes(ax: Axes) -> Axes:
     """Set sizes, line widths and inward ticks on all sides.
 
@@ -143,6 +182,75 @@ def style_axes(ax: Axes) -> Axes:
     return ax
 
 
+def legend_above(
+    ax: Axes,
+    handles: Sequence[Artist] | None = None,
+    *,
+    title: str | None = None,
+    columns: int = 4,
+    handletextpad: float = 0.4,
+) -> Legend:
+    """Put a legend above a panel, where it covers no data.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    handles : sequence of matplotlib.artist.Artist, optional
+        What is named; by default all that has a label.
+    title : str, optional
+        What the names have in common.
+    columns : int
+        Most entries side by side.
+    handletextpad : float
+        Space between a mark and its name, in sizes of the font.
+
+    Returns
+    -------
+    legend : matplotlib.legend.Legend
+    """
+    if handles is None:
+        handles = ax.get_legend_handles_labels()[0]
+    rows = -(-len(handles) // columns)
+    return ax.legend(
+        handles=handles,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=max(-(-len(handles) // max(rows, 1)), 1),
+        frameon=False,
+        title=title,
+        fontsize=TICK_SIZE_PT,
+        title_fontsize=TICK_SIZE_PT,
+        handletextpad=handletextpad,
+        columnspacing=0.8,
+        borderaxespad=0.3,
+    )
+
+
+def check_format(path: str | Path) -> Path:
+    """Return the path of a figure if its suffix says how to save it.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+
+    Returns
+    -------
+    path : pathlib.Path
+
+    Raises
+    ------
+    ConfigError
+        If the suffix is not ``.png``, ``.pdf`` or ``.svg``.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in _FORMATS:
+        raise ConfigError(
+            f"A figure is saved as {', '.join(_FORMATS)}. "
+            f'Received: path="{path}". Name the file accordingly.'
+        )
+    return path
+
+
 def save_figure(
     figure: Figure | SubFigure, path: str | Path, *, dpi: float = 300.0
 ) -> Path:
@@ -166,12 +274,7 @@ def save_figure(
     ConfigError
         If the suffix is another one.
     """
-    path = Path(path)
-    if path.suffix.lower() not in _FORMATS:
-        raise ConfigError(
-            f"A figure is saved as {', '.join(_FORMATS)}. "
-            f'Received: path="{path}". Name the file accordingly.'
-        )
+    path = check_format(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Type 42 embeds real fonts, which journals ask for. No date: the same figure
     # gives the same bytes.
@@ -181,6 +284,53 @@ def save_figure(
             path, dpi=dpi, metadata=date.get(path.suffix.lower())
         )
     return path
+
+
+def ordinal_colors(count: int) -> list[str]:
+    """Give ordered things colors from light to dark, in one hue.
+
+    Parameters
+    ----------
+    count : int
+        Number of things.
+
+    Returns
+    -------
+    colors : list of str
+        Each as ``#rrggbb``, told apart also in gray print.
+    """
+    ramp = LinearSegmentedColormap.from_list("ordinal", _ORDINAL)
+    places = np.linspace(0.0, 1.0, count) if count > 1 else [0.5]
+    return [to_hex(ramp(place)) for place in places]
+
+
+def fitting(name: str, values: Sequence[T], count: int) -> Sequence[T]:
+    """Return values that there must be one of for every panel.
+
+    Parameters
+    ----------
+    name : str
+        What an error calls them.
+    values : sequence
+    count : int
+        Number of panels.
+
+    Returns
+    -------
+    values : sequence
+        The same object.
+
+    Raises
+    ------
+    ConfigError
+        If there is another number of them.
+    """
+    if len(values) != count:
+        raise ConfigError(
+            f"`{name}` must fit the panels. "
+            f"Received: len({name})={len(values)}, panels={count}."
+        )
+    return values
 
 
 def class_style(names: Sequence[str]) -> dict[str, tuple[str, str]]:

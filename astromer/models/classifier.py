@@ -273,7 +273,7 @@ def _pool(encoder: Encoder, config: ClassifierConfig, seed: int | None) -> Any:
         if config.head == "raw_gru":
             # A hidden observation is left out: there is no token to stand for it.
             valid = ops.logical_and(valid, ops.logical_not(inputs[batch.HIDDEN]))
-            x = heads.RawObservations(name="raw_observations")(
+            x = heads.RawObservations(config.raw_time_unit, name="raw_observations")(
                 inputs[batch.MAG], inputs[batch.TIME], valid
             )
         return keras.layers.GRU(

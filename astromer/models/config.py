@@ -276,6 +276,9 @@ class ClassifierConfig(_Options):
     """Share of values dropped in training before every dense layer."""
     gru_units: int = 256
     """Units of the recurrent heads."""
+    raw_time_unit: float = 100.0
+    """Days that head `raw_gru` counts as one: 1 as released, where times of weeks and
+    more saturate its gates and it learns next to nothing."""
     mixture: Mixture = "sum"
     """Head `gamma`: the weighted sum, or, as `released`, divided by the number of
     blocks plus one."""
@@ -315,6 +318,12 @@ class ClassifierConfig(_Options):
                 f"Received: output_norm={self.output_norm!r}."
             )
         _check_dropout(self.dropout)
+        _check_number("raw_time_unit", self.raw_time_unit)
+        if not 0.0 < self.raw_time_unit < math.inf:
+            raise ConfigError(
+                "`raw_time_unit` must be a positive number of days. "
+                f"Received: raw_time_unit={self.raw_time_unit}."
+            )
         self._check_unfrozen_blocks()
 
     def _check_unfrozen_blocks(self) -> None:

@@ -28,12 +28,15 @@ class ConfiguredModel(keras.Model):
     config: EncoderConfig
     seed: int | None
 
-    def compile(self, optimizer: Any = "rmsprop", **kwargs: Any) -> None:
+    def compile(
+        self, optimizer: Any = "rmsprop", loss: Any = None, **kwargs: Any
+    ) -> None:
         """Configure training; see `keras.Model.compile`.
 
         Parameters
         ----------
         optimizer : str or keras.optimizers.Optimizer
+        loss : str, keras.losses.Loss or callable, optional
         **kwargs
             Passed to `keras.Model.compile`.
 
@@ -43,7 +46,7 @@ class ConfiguredModel(keras.Model):
             If the model lives on several devices and an option does not work there.
         """
         _check_strategy(self, optimizer, kwargs)
-        super().compile(optimizer=optimizer, **kwargs)
+        super().compile(optimizer=optimizer, loss=loss, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -61,6 +64,11 @@ class ConfiguredModel(keras.Model):
         if isinstance(options.get("dtype"), dict):
             options["dtype"] = keras.saving.deserialize_keras_object(options["dtype"])
         return cls(**options)
+
+    # Keras leaves it to whoever overrides `compile`, as children do.
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
 
     def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
         """Train; see `keras.Model.fit`. Datasets keep their own order.

@@ -196,19 +196,29 @@ class ClassToken(_Pooling):
 
 @keras.saving.register_keras_serializable("astromer")
 class RawObservations(keras.layers.Layer):
-    """Put magnitudes and times side by side, in the released code's order.
+    """Put magnitudes and scaled times side by side, in the released code's order.
 
     Call arguments: ``mag`` [mag], ``time`` [d] and ``seen``, each of shape
     ``(batch, window_size)``; returns ``(batch, window_size, 2)``, zeros where ``seen``
     is False.
+
+    Parameters
+    ----------
+    time_unit : float
+        Days that count as one.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, time_unit: float = 1.0, **kwargs: Any) -> None:
         # Never bfloat16: its times would be wrong by days.
         super().__init__(**{**kwargs, "dtype": "float32"})
+        self.time_unit = time_unit
 
     def call(self, mag: Any, time: Any, seen: Any) -> Any:
-        return ops.where(seen[..., None], ops.stack([mag, time], axis=-1), 0.0)
+        values = ops.stack([mag, time / self.time_unit], axis=-1)
+        return ops.where(seen[..., None], values, 0.0)
 
     def compute_output_shape(self, mag_shape: Any, *_: Any, **__: Any) -> Any:
         return (*mag_shape, 2)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "time_unit": self.time_unit}

@@ -129,10 +129,6 @@ class Reconstructor(ConfiguredModel):
             config["metrics"] = metrics
         return config
 
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
-
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """The loss tracker, if compiled, and the metrics given to `compile`."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from astromer.training.energy import EnergyConfig, EnergyEstimate
 from astromer.training.options import (
+    ClassifierOptions,
     FinetuneOptions,
     LossForm,
     PretrainOptions,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         balanced_class_weights,
         classification_metrics,
     )
+    from astromer.training.classifying import ClassifierResult, train_classifier
     from astromer.training.finetuning import finetune, set_trainable
     from astromer.training.losses import ReconstructionLoss
     from astromer.training.metrics import R2, RMSE, Subset, reconstruction_metrics
@@ -36,6 +38,8 @@ __all__ = [
     "RMSE",
     "Adam",
     "ClassificationLoss",
+    "ClassifierOptions",
+    "ClassifierResult",
     "EnergyConfig",
     "EnergyEstimate",
     "FinetuneOptions",
@@ -54,6 +58,7 @@ __all__ = [
     "pretrain",
     "reconstruction_metrics",
     "set_trainable",
+    "train_classifier",
 ]
 
 _HOMES = {
@@ -61,6 +66,7 @@ _HOMES = {
     "RMSE": "metrics",
     "Adam": "optimizers",
     "ClassificationLoss": "classification",
+    "ClassifierResult": "classifying",
     "MacroF1": "classification",
     "ReconstructionLoss": "losses",
     "RunResult": "run",
@@ -73,6 +79,7 @@ _HOMES = {
     "pretrain": "pretraining",
     "reconstruction_metrics": "metrics",
     "set_trainable": "finetuning",
+    "train_classifier": "classifying",
 }
 
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import keras
 from keras import ops
@@ -22,15 +22,20 @@ from astromer.training.checkpoints import write_checkpoint
 from astromer.training.data import RunData
 from astromer.training.options import TrainingOptions
 from astromer.training.run_folder import RunFolder
+from astromer.training.workers import Workers
 
 __all__ = [
+    "VALIDATION_PREFIX",
     "Constants",
     "RunCallback",
     "RunState",
     "StopRequest",
+    "Validate",
     "is_better_higher",
     "stop_requests",
 ]
+
+VALIDATION_PREFIX: Final = "val_"
 
 NAMED_OBJECTS = 8
 """Objects that an error names; a batch may hold thousands."""
@@ -95,6 +100,34 @@ class Constants(keras.callbacks.Callback):
             logs.update(self.scores)
 
 
+class Validate(keras.callbacks.Callback):
+    """Score the model after every epoch, for every log.
+
+    Parameters
+    ----------
+    validate : callable
+        Takes the model, returns scores of validation.
+    on_begin : callable
+        Called before.
+    """
+
+    def __init__(
+        self,
+        validate: Callable[[keras.Model], Mapping[str, float]],
+        on_begin: Callable[[], None],
+    ) -> None:
+        super().__init__()
+        self.validate = validate
+        self.on_begin = on_begin
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.on_begin()
+        _sync(self.model)
+        for name, value in self.validate(self.model).items():
+            if logs is not None:
+                logs[f"{VALIDATION_PREFIX}{name}"] = value
+
+
 class StopRequest:
     """Whether somebody has asked for an end; a second request ends at once."""
 
@@ -130,7 +163,10 @@ def stop_requests() -> Iterator[StopRequest]:
 
 
 class RunCallback(keras.callbacks.Callback):
-    """Keep the state of a run and its folder up to date."""
+    """Keep the state of a run and its folder up to date.
+
+    Of several workers each has one; only the chief's writes and speaks.
+    """
 
     def __init__(
         self,
@@ -157,6 +193,7 @@ class RunCallback(keras.callbacks.Callback):
         self.request = request
         self.progress = progress
         self.report = report
+        self.workers: Workers = data.workers
         self.accumulators: list[Any] = []
         self._seconds, self._cpu = state.seconds, state.cpu_seconds
         self._start, self._cpu_start = time.monotonic(), time.process_time()
@@ -188,7 +225,7 @@ class RunCallback(keras.callbacks.Callback):
     ) -> None:
         logs = logs or {}
         if not math.isfinite(logs.get("loss", 0.0)):
-            self._fail(logs["loss"])
+            self._fail(float(logs["loss"]))
         self.state.step += 1
         self.show(logs)
         # The last step of an epoch leads to its end, which saves.
@@ -198,11 +235,13 @@ class RunCallback(keras.callbacks.Callback):
             self._stop_if_asked()
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._end_if_cut_short()
         self.show({}, "validates")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._end_if_cut_short()
         state, logs = self.state, logs or {}
-        self._sync()
+        _sync(self.model)
         state.epoch += 1
         rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
         state.rows.append(
@@ -216,21 +255,27 @@ class RunCallback(keras.callbacks.Callback):
         state.waited = 0 if better else state.waited + 1
         if better:
             state.best, state.best_epoch = value, state.epoch
-            write_checkpoint(
-                self.folder.best,
-                {"model": self.model.variables},
-                {"epoch": state.epoch, **logs},
-            )
-        self.folder.write_metrics(state.rows)
+            if self.workers.is_chief:
+                write_checkpoint(
+                    self.folder.best,
+                    {"model": self.model.variables},
+                    {"epoch": state.epoch, **logs},
+                )
+        if self.workers.is_chief:
+            self.folder.write_metrics(state.rows)
         self.save()
         self.report(self._describe_epoch(logs, better))
         if self.is_exhausted:
             self.model.stop_training = True
         self._stop_if_asked()
 
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        if self._is_together and self.model.stop_training and not self.is_exhausted:
+            raise self._interrupt()
+
     def save(self) -> None:
         """Write the checkpoint that a resumed run goes on from."""
-        self._sync()
+        _sync(self.model)
         now = time.monotonic()
         self.state.seconds = self._seconds + now - self._start
         cpu = time.process_time() - self._cpu_start
@@ -238,10 +283,26 @@ class RunCallback(keras.callbacks.Callback):
         groups = {
             "model": self.model.variables,
             "optimizer": self.model.optimizer.variables,
-            "metrics": self.model.metrics_variables if self.step_in_epoch else [],
+            "metrics": self.model.metrics_variables if self._keeps_metrics else [],
         }
-        write_checkpoint(self.folder.last, groups, self.state.to_dict())
+        if self.workers.is_chief:
+            write_checkpoint(self.folder.last, groups, self.state.to_dict())
         self._saved_at, self._saved_step = now, self.state.step
+
+    @property
+    def saved_step(self) -> int:
+        """Batches that the last checkpoint has seen."""
+        return self._saved_step
+
+    @property
+    def _is_together(self) -> bool:
+        return len(self.workers) > 1
+
+    @property
+    def _keeps_metrics(self) -> bool:
+        # Reading the metrics of several workers takes all of them at once, and the
+        # chief alone knows that it is time to save.
+        return self.step_in_epoch > 0 and not self._is_together
 
     def _is_due(self) -> bool:
         steps = self.options.checkpoint_steps
@@ -250,18 +311,25 @@ class RunCallback(keras.callbacks.Callback):
             steps is not None and self.state.step - self._saved_step >= steps
         )
 
-    def _sync(self) -> None:
-        # On JAX the variables are elsewhere while `fit` runs.
-        sync = getattr(self.model, "jax_state_sync", None)
-        if sync is not None:
-            sync()
-
     def _stop_if_asked(self) -> None:
-        if self.request.signal is not None:
-            raise KeyboardInterrupt(
-                f"Interrupted after batch {self.state.step}, and saved. Resume the run "
-                "to go on."
-            )
+        if self.request.signal is None:
+            return
+        if not self._is_together:
+            raise self._interrupt()
+        # One that ends alone would leave the others waiting: they agree in a step.
+        self.model.stop_training = True
+
+    def _end_if_cut_short(self) -> None:
+        """End where workers have agreed to, within an epoch."""
+        if self._is_together and self.step_in_epoch < self.steps_per_epoch:
+            self.save()
+            raise self._interrupt()
+
+    def _interrupt(self) -> KeyboardInterrupt:
+        return KeyboardInterrupt(
+            f"Interrupted after batch {self.state.step}, and saved. Resume the run "
+            f"{'on all workers ' if self._is_together else ''}to go on."
+        )
 
     def show(self, logs: Mapping[str, Any], doing: str = "") -> None:
         """Tell how far the run is."""
@@ -280,7 +348,7 @@ class RunCallback(keras.callbacks.Callback):
     def _describe_epoch(self, logs: Mapping[str, Any], better: bool) -> str:
         parts = [
             f"{title}{label} {logs[prefix + name]:.4f}"
-            for title, prefix in (("", ""), ("validation ", "val_"))
+            for title, prefix in (("", ""), ("validation ", VALIDATION_PREFIX))
             for name, label in self.shown.items()
             if f"{prefix}{name}" in logs
         ]
@@ -291,12 +359,20 @@ class RunCallback(keras.callbacks.Callback):
         step, epoch = self.state.step, self.state.epoch + 1
         ids = self.data.object_ids(step)
         named = ", ".join(ids[:NAMED_OBJECTS])
+        others = " of this worker; the others name theirs" if self._is_together else ""
         more = (
             f" and {len(ids) - NAMED_OBJECTS} more" if len(ids) > NAMED_OBJECTS else ""
         )
         raise RunError(
             f"The loss is no longer a number. Received: loss={loss} in epoch {epoch}, "
-            f"batch {step}, with the objects {named}{more}. Look at their magnitudes; if "
+            f"batch {step}, with the objects {named}{more}{others}. Look at their magnitudes; if "
             "they are sound, lower `learning_rate` or `clip_norm`. The last checkpoint "
             "is from before."
         )
+
+
+def _sync(model: keras.Model) -> None:
+    # On JAX the variables are elsewhere while `fit` runs.
+    sync = getattr(model, "jax_state_sync", None)
+    if sync is not None:
+        sync()

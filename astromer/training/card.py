@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from astromer.training.run import TrainedModel
 from astromer.training.run_folder import RunFolder, RunPlan, installed_versions
 
-__all__ = ["write_card"]
+__all__ = ["markdown_table", "write_card"]
 
 
 def write_card(
@@ -63,7 +63,7 @@ def write_card(
     lines = [f"# {title}", "", lead, "", "| | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in facts.items()]
     if scores:
-        lines += ["", "## Scores", "", *_table(scores)]
+        lines += ["", "## Scores", "", *markdown_table(scores)]
     if notes:
         lines += ["", *notes]
     energy = (
@@ -89,16 +89,34 @@ def _counts(data: Mapping[str, Any]) -> str:
 
 
 def _devices(trained: TrainedModel) -> str:
-    energy, replicas = trained.energy, trained.strategy.num_replicas_in_sync
+    energy, replicas = trained.energy, trained.replicas
+    hosts = f" on each of {energy.hosts} hosts" if energy.hosts > 1 else ""
     if energy.gpus:
-        return f"{energy.gpus} GPU{'s' if energy.gpus > 1 else ''}"
+        return f"{energy.gpus} GPU{'s' if energy.gpus > 1 else ''}{hosts}"
     spread = f", {replicas} replicas" if replicas > 1 else ""
-    return f"{energy.cores} CPU cores{spread}"
+    return f"{energy.cores} CPU cores{hosts}{spread}"
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    lines = ["| " + " | ".join(rows[0]) + " |", "|---" * len(rows[0]) + "|"]
-    for row in rows:
-        cells = (f"{v:.4f}" if isinstance(v, float) else str(v) for v in row.values())
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
+def markdown_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Lay rows out as the lines of a table.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        With equal keys; numbers are shown with four digits, counts as they are.
+
+    Returns
+    -------
+    lines : list of str
+    """
+    rule = "|---" * len(rows[0]) + "|"
+    return [_line(rows[0]), rule, *(_line(row.values()) for row in rows)]
+
+
+def _line(values: Iterable[Any]) -> str:
+    # Names of classes may hold a bar, which would end the cell.
+    cells = (
+        f"{value:.4f}" if isinstance(value, float) else str(value).replace("|", r"\|")
+        for value in values
+    )
+    return f"| {' | '.join(cells)} |"

@@ -30,7 +30,7 @@ def draw_learning_curves(
         Rows of `metrics.csv`.
     score : str
         A column of training, e.g. ``"loss"``; ``val_`` before it is validation, and
-        ``val_{score}_...`` what a simple method has in its place.
+        ``val_{score}_mean`` or ``..._interpolation`` what these have in its place.
     best_epoch : int
         Epoch whose weights were kept, from 1; 0 marks none.
 
@@ -43,9 +43,9 @@ def draw_learning_curves(
     marker = "o" if len(rows) < 30 else ""
     validation = f"{_VALIDATION_PREFIX}{score}"
     style: dict[str, Any] = {"lw": 1.2, "marker": marker, "ms": 3}
-    axes.plot(
-        epochs, [r[score] for r in rows], color=_TRAINING, label="training", **style
-    )
+    if score in rows[0]:
+        values = [row[score] for row in rows]
+        axes.plot(epochs, values, color=_TRAINING, label="training", **style)
     if validation in rows[0]:
         values = [row[validation] for row in rows]
         axes.plot(epochs, values, color=_VALIDATION, label="validation", **style)
@@ -53,11 +53,11 @@ def draw_learning_curves(
             kept = values[best_epoch - 1]
             ring = {"mfc": "none", "mec": _VALIDATION, "ms": 8, "ls": ""}
             axes.plot(best_epoch, kept, marker="o", label="kept", **ring)
-    plain = [name for name in rows[0] if name.startswith(f"{validation}_")]
-    for name, dashes in zip(plain, _DASHES, strict=False):
-        label = name.removeprefix(f"{validation}_")
+    plain = {f"{validation}_{name}": label for name, label in _PLAIN.items()}
+    found = [name for name in rows[0] if name in plain]
+    for name, dashes in zip(found, _DASHES, strict=False):
         style = {"color": _MUTED, "lw": 1, "ls": dashes}
-        axes.axhline(rows[-1][name], label=_PLAIN.get(label, label), **style)
+        axes.axhline(rows[-1][name], label=plain[name], **style)
     axes.set_xlabel("epoch", fontsize=_SIZE_PT)
     axes.tick_params(direction="in", top=True, right=True, labelsize=_SIZE_PT - 1)
     return axes
@@ -86,7 +86,11 @@ def save_learning_curves(
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    panels = {name: label for name, label in panels.items() if name in rows[0]}
+    panels = {
+        name: label
+        for name, label in panels.items()
+        if {name, f"{_VALIDATION_PREFIX}{name}"} & {*rows[0]}
+    }
     figure = Figure(figsize=(3.4 * len(panels), 2.6), layout="constrained")
     for number, (score, label) in enumerate(panels.items(), 1):
         axes = figure.add_subplot(1, len(panels), number)

@@ -1,23 +1,30 @@
 """What a run trains on: light curves by split, as endless stream and as fixed batches.
 
-The two functions at the end are the only ones that make batches.
+The two functions at the end are the only ones that make batches: with tf.data on
+TensorFlow, with numpy on other backends.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
+import keras
+
 from astromer.errors import ConfigError, RecordError
 from astromer.lightcurve import LightCurve
 from astromer.models import EncoderConfig
 from astromer.pipeline.options import ErrorWeights, MaskingConfig, Task
+from astromer.pipeline.stream import BatchStream, fixed_windows
 from astromer.records.manifest import MANIFEST_NAME, Manifest
 from astromer.records.schema import encode_light_curve
 from astromer.training.options import TrainingOptions
+from astromer.training.strategy import devices_in_scope
+from astromer.training.workers import Workers
 
 __all__ = ["FIXED_SEED", "RunData", "Splits", "fixed_batches", "train_stream"]
 
@@ -45,6 +52,8 @@ class Splits:
     the light curves themselves."""
     folder: Path | None = None
     """Folder of the records; None in memory."""
+    files: tuple[int, ...] = ()
+    """Light curves to train on in each file; empty in memory."""
 
     @classmethod
     def open(cls, records: str | Path | Mapping[str, Sequence[LightCurve]]) -> Self:
@@ -87,6 +96,11 @@ class Splits:
             survey=manifest.survey,
             sha256=hashlib.sha256(content).hexdigest(),
             folder=folder,
+            files=tuple(
+                shard.num_light_curves
+                for shard in manifest.shards
+                if shard.split == TRAIN
+            ),
         )
 
     @classmethod
@@ -138,6 +152,25 @@ class RunData:
     masking: MaskingConfig | None = None
     """Task ``"pretrain"`` only, as the next."""
     error_weights: ErrorWeights = "off"
+    workers: Workers = dataclasses.field(default_factory=Workers)
+    """Who trains on them together, each on its own part."""
+
+    @property
+    def is_tf(self) -> bool:
+        """Whether tf.data makes the batches, not numpy."""
+        return keras.backend.backend() == "tensorflow"
+
+    @functools.cached_property
+    def stream(self) -> BatchStream:
+        """Training batches by number, where numpy makes them."""
+        source, split = self.source(TRAIN)
+        return BatchStream(
+            source,
+            split=split,
+            batch_size=self.options.batch_size,
+            seed=self.options.seed,
+            **self.window_options(),
+        )
 
     @property
     def windows_per_pass(self) -> int:
@@ -148,14 +181,32 @@ class RunData:
 
     @property
     def batches_per_pass(self) -> int:
-        """Batches of one pass, the last of which may be smaller."""
+        """Batches that hold as many windows as a pass; the same on every worker.
+
+        On TensorFlow the last batch of a pass may be smaller; several workers each end
+        passes of their own, and numpy's passes flow into each other.
+        """
         return -(-self.windows_per_pass // self.options.batch_size)
 
+    @property
+    def parts(self) -> list[int]:
+        """Windows that each worker has in a pass over its own part."""
+        number = len(self.workers)
+        if number == 1:
+            return [self.windows_per_pass]
+        counts = self.splits.files or (1,) * self.windows_per_pass
+        return [sum(counts[index::number]) for index in range(number)]
+
     def windows_until(self, batch: int) -> int:
-        """Count the windows before a batch of the endless stream."""
-        passes, batches = divmod(batch, self.batches_per_pass)
-        rest = min(batches * self.options.batch_size, self.windows_per_pass)
-        return passes * self.windows_per_pass + rest
+        """Count the windows before a batch of the endless stream, of all workers."""
+        if not self.is_tf:
+            return batch * self.options.batch_size
+        size = self.options.batch_size // len(self.workers)
+        total = 0
+        for part in self.parts:
+            passes, batches = divmod(batch, -(-part // size))
+            total += passes * part + min(batches * size, part)
+        return total
 
     def check(self) -> None:
         """Refuse what cannot be trained on.
@@ -163,13 +214,43 @@ class RunData:
         Raises
         ------
         ConfigError
-            If there are fewer windows than a batch takes.
+            If there are fewer windows than a batch takes, or workers cannot share them.
         """
+        if self.options.strategy == "multiworker" and self.task != "pretrain":
+            raise ConfigError(
+                "Workers read their own parts to pretrain and finetune; a classifier is "
+                f'trained on one host. Received: strategy="multiworker" with task='
+                f'"{self.task}". Use strategy="mirrored" for the devices of one host.'
+            )
         if self.windows_per_pass < self.options.batch_size:
             raise ConfigError(
                 "A batch takes as many windows as there are light curves to train on, "
                 f"at most. Received: batch_size={self.options.batch_size}, "
                 f"{self.windows_per_pass} light curves. Lower `batch_size`."
+            )
+        if len(self.workers) > 1:
+            self._check_parts()
+
+    def _check_parts(self) -> None:
+        number, batch_size = len(self.workers), self.options.batch_size
+        if batch_size % number:
+            raise ConfigError(
+                "Every worker has the same share of a batch. Received: batch_size="
+                f"{batch_size} for {number} workers. Use a multiple of {number}."
+            )
+        files = len(self.splits.files)
+        if self.splits.folder and files < number:
+            raise ConfigError(
+                f"Every worker reads files of its own. Received: {files} files to train "
+                f"on for {number} workers. Convert again with a lower "
+                "`--objects-per-shard`."
+            )
+        if min(self.parts) < batch_size // number:
+            raise ConfigError(
+                "Every worker needs the light curves of its share of a batch. Received: "
+                f"batch_size={batch_size} for workers with "
+                f"{', '.join(map(str, self.parts))} light curves. Lower `batch_size`, "
+                "or convert again with a lower `--objects-per-shard`."
             )
 
     def object_ids(self, batch: int) -> list[str]:
@@ -183,8 +264,11 @@ class RunData:
         Returns
         -------
         object_ids : list of str
-            In the order of the batch's windows.
+            In the order of the batch's windows; those of this worker's part.
         """
+        if not self.is_tf:
+            names = self.stream.curves.object_id
+            return [names[place] for place in self.stream.curves_of(batch)]
         from astromer.pipeline.dataset import object_ids_of_batch
 
         source, split = self.source(TRAIN)
@@ -192,14 +276,27 @@ class RunData:
             source, batch, split=split, task=self.task, **self.order_options()
         )
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what decides which windows come when, as plain JSON values."""
+        return {
+            **self.splits.to_dict(),
+            "drawn_by": "tf.data" if self.is_tf else "numpy",
+            "workers": len(self.workers),
+        }
+
     def source(self, split: str) -> tuple[Any, str | None]:
         """Return the source of a split for `load_dataset`, and its option `split`."""
         return self.splits.sources[split], split if self.splits.folder else None
 
     def order_options(self) -> dict[str, Any]:
         """Return what says which light curves a batch holds."""
-        names = ("batch_size", "seed", "shuffle_buffer", "cache")
-        return {name: getattr(self.options, name) for name in names}
+        names = ("seed", "shuffle_buffer", "cache")
+        number = len(self.workers)
+        return {
+            "batch_size": self.options.batch_size // number,
+            "shard": (self.workers.index, number),
+            **{name: getattr(self.options, name) for name in names},
+        }
 
     def window_options(self) -> dict[str, Any]:
         """Return what says how windows are made of them."""
@@ -224,9 +321,11 @@ def train_stream(data: RunData, start_batch: int = 0) -> Any:
 
     Returns
     -------
-    stream : tf.data.Dataset
-        For `keras.Model.fit`, with `steps_per_epoch`.
+    stream : tf.data.Dataset or iterator
+        This worker's part, for `keras.Model.fit` with `steps_per_epoch`.
     """
+    if not data.is_tf:
+        return data.stream.iterate(start_batch)
     from astromer.pipeline import load_dataset
 
     source, split = data.source(TRAIN)
@@ -251,14 +350,23 @@ def fixed_batches(data: RunData, split: str) -> Any:
 
     Returns
     -------
-    batches : tf.data.Dataset or None
-        All windows of the split, in order; None if there is no such split.
+    batches : tf.data.Dataset, iterable or None
+        All windows of the split, whoever trains; None if there is no such split. In
+        memory, on other backends than TensorFlow; call this in the strategy's scope
+        there, for batches that its devices can share.
     """
     if split not in data.splits.sources:
         return None
+    source, name = data.source(split)
+    if not data.is_tf:
+        from astromer.training.jax_devices import FixedBatches
+
+        windows = fixed_windows(
+            source, split=name, seed=FIXED_SEED, **data.window_options()
+        )
+        return FixedBatches(windows, data.options.batch_size, devices_in_scope())
     from astromer.pipeline import load_dataset
 
-    source, name = data.source(split)
     return load_dataset(
         source,
         split=name,

@@ -120,14 +120,17 @@ class EnergyEstimate:
     """Memory of the machine [GB]."""
     config: EnergyConfig
     """What was assumed."""
+    hosts: int = 1
+    """Machines, taken as all like this one; the rest is of one, but for the totals."""
 
     @property
     def formula(self) -> str:
         """The formula with its numbers, one line."""
         c = self.config
         gpus = f" + {self.gpus} x {c.gpu_power:g} W" if self.gpus else ""
+        hosts = f"{self.hosts} hosts x " if self.hosts > 1 else ""
         return (
-            f"{self.seconds / 3600:.3g} h x ({self.cores} cores x {c.core_power:g} W x "
+            f"{hosts}{self.seconds / 3600:.3g} h x ({self.cores} cores x {c.core_power:g} W x "
             f"{self.usage:.2f}{gpus} + {self.memory:.3g} GB x "
             f"{MEMORY_POWER_W_PER_GB:g} W) x {c.pue:g} = {1000 * self.energy:.3g} Wh; "
             f"x {c.carbon_intensity:g} g/kWh = {1000 * self.carbon:.3g} g CO2e"
@@ -139,7 +142,12 @@ class EnergyEstimate:
 
 
 def estimate_energy(
-    seconds: float, cpu_seconds: float, *, gpus: int = 0, config: EnergyConfig
+    seconds: float,
+    cpu_seconds: float,
+    *,
+    gpus: int = 0,
+    hosts: int = 1,
+    config: EnergyConfig,
 ) -> EnergyEstimate:
     """Estimate what a run has drawn on this machine.
 
@@ -150,7 +158,9 @@ def estimate_energy(
     cpu_seconds : float
         Time of all cores together in which they worked [s].
     gpus : int
-        Accelerators, taken as fully used.
+        Accelerators of the machine, taken as fully used.
+    hosts : int
+        Machines like this one.
     config : EnergyConfig
 
     Returns
@@ -165,7 +175,7 @@ def estimate_energy(
         + gpus * config.gpu_power
         + memory * MEMORY_POWER_W_PER_GB
     )
-    energy = seconds / 3600 * power * config.pue / 1000
+    energy = hosts * seconds / 3600 * power * config.pue / 1000
     return EnergyEstimate(
         energy=energy,
         carbon=energy * config.carbon_intensity / 1000,
@@ -175,6 +185,7 @@ def estimate_energy(
         gpus=gpus,
         memory=memory,
         config=config,
+        hosts=hosts,
     )
 
 

@@ -15,6 +15,7 @@ from astromer.training.options import FinetuneOptions
 from astromer.training.reconstruction import StartingModel, reconstruction_run
 from astromer.training.run import Report, RunResult
 from astromer.training.run_folder import RunFolder, resolve_options
+from astromer.training.strategy import join_workers
 
 __all__ = ["finetune", "set_trainable"]
 
@@ -56,7 +57,7 @@ def finetune(
 
     Raises
     ------
-    ConfigError, PresetError, RecordError, RunError
+    ConfigError, PresetError, RecordError, RunError, WorkerError
         As for `pretrain`; also if a layer to train does not exist.
     """
     folder = RunFolder.open(out, "finetune", resume=resume)
@@ -66,12 +67,14 @@ def finetune(
             "A preset has its own architecture. Received: a table [encoder] in "
             f"{options}. Leave it out."
         )
+    workers = join_workers(chosen.strategy)
     return reconstruction_run(
         "finetune",
         folder,
         StartingModel.from_preset(preset),
         Splits.open(records),
         chosen,
+        workers=workers,
         freeze=lambda model: set_trainable(model, chosen.trainable),
         metadata=metadata,
         progress=progress,

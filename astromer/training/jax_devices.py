@@ -44,6 +44,7 @@ class _Devices:
     """Devices that share batches; has what a run needs of a strategy."""
 
     distribution: DataParallel
+    devices: tuple[str, ...]
 
     @property
     def num_replicas_in_sync(self) -> int:
@@ -92,7 +93,7 @@ def share_batches(devices: Sequence[str] | int | None = None) -> _Devices:
             f"There are no such devices. Received: devices={devices!r}; there are "
             f"{', '.join(known).upper()}."
         )
-    return _Devices(DataParallel(devices=chosen))
+    return _Devices(DataParallel(devices=chosen), tuple(chosen))
 
 
 class FixedBatches(keras.utils.PyDataset):

@@ -6,9 +6,10 @@ from typing import Any
 
 import keras
 
+from astromer.training.options import TrainingOptions
 from astromer.training.strategy import num_replicas, sum_over_replicas
 
-__all__ = ["Adam", "learning_rate_schedule"]
+__all__ = ["Adam", "learning_rate_schedule", "make_optimizer"]
 
 
 @keras.saving.register_keras_serializable("astromer")
@@ -33,6 +34,34 @@ class Adam(keras.optimizers.Adam):
             None if grad is None else grad / replicas
             for grad in super()._clip_gradients(whole)
         ]
+
+
+def make_optimizer(options: TrainingOptions, steps_per_epoch: int) -> Adam:
+    """Make the optimizer that a run's options ask for.
+
+    Parameters
+    ----------
+    options : TrainingOptions
+    steps_per_epoch : int
+
+    Returns
+    -------
+    optimizer : Adam
+    """
+    epochs = options.decay_epochs or options.epochs
+    decays = options.schedule == "cosine"
+    rate = learning_rate_schedule(
+        options.learning_rate,
+        warmup_steps=options.warmup(steps_per_epoch),
+        decay_steps=epochs * steps_per_epoch if decays else None,
+    )
+    return Adam(
+        rate,
+        beta_1=options.beta_1,
+        beta_2=options.beta_2,
+        epsilon=options.epsilon,
+        global_clipnorm=options.clip_norm,
+    )
 
 
 def learning_rate_schedule(

@@ -8,15 +8,18 @@ from __future__ import annotations
 import dataclasses
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, Self, get_args
 
 from astromer.errors import ConfigError, unknown_name
+from astromer.models.config import ClassifierConfig, Head, Mixture
 from astromer.pipeline.options import ErrorWeights, MaskingConfig
 from astromer.training.energy import EnergyConfig
 
 __all__ = [
+    "ClassWeights",
+    "ClassifierOptions",
     "FinetuneOptions",
     "LossForm",
     "Precision",
@@ -28,11 +31,12 @@ __all__ = [
     "read_options_file",
 ]
 
+ClassWeights = Literal["off", "balanced"]
 LossForm = Literal["released", "paper"]
 Precision = Literal["float32", "mixed_bfloat16"]
 Recipe = Literal["default", "released"]
 Schedule = Literal["constant", "cosine"]
-StrategyName = Literal["auto", "one", "mirrored"]
+StrategyName = Literal["auto", "one", "mirrored", "multiworker"]
 
 MAY_CHANGE: Final = (
     "epochs",
@@ -55,6 +59,11 @@ _RELEASED: Final[dict[str, Any]] = {
     "clip_norm": None,
     "patience": 20,
 }
+
+_CLASSIFIER: Final[dict[str, Any]] = {
+    field.name: field.default for field in dataclasses.fields(ClassifierConfig)
+}
+"""Defaults of the classifier itself, which are kept there."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,16 +110,18 @@ class TrainingOptions:
     precision: Precision = "float32"
     """Of the computation; weights are float32 always, and so is what is scored."""
     strategy: StrategyName = "auto"
-    """One device, or all of `devices` at once (MirroredStrategy); auto takes all GPUs
-    that there are."""
+    """One device, or all of `devices` at once (mirrored), or all hosts of `TF_CONFIG`
+    (multiworker); auto takes all GPUs that there are."""
     devices: tuple[str, ...] | int | None = None
     """Devices by name, e.g. ``GPU:0``, or how many; None takes all there are."""
     seed: int = 0
     """Seed of initial weights, dropout, order, windows and masks."""
     shuffle_buffer: int = 20_000
-    """Light curves from disk among which the next one is drawn."""
+    """Light curves from disk among which the next one is drawn. TensorFlow only; other
+    backends draw among all."""
     cache: bool = False
-    """Whether to hold all light curves in memory."""
+    """Whether to hold all light curves in memory; other backends than TensorFlow always
+    do."""
     checkpoint_minutes: float = 10.0
     """Longest time between two checkpoints [min]; each epoch ends with one."""
     checkpoint_steps: int | None = None
@@ -455,6 +466,112 @@ class FinetuneOptions(PretrainOptions):
             trainable=self.trainable,
         )
         object.__setattr__(self, "trainable", given)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ClassifierOptions(TrainingOptions):
+    """Options of a run that trains a classifier on a preset's encoder (Sect. 5.4).
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range or two options exclude each other.
+
+    Examples
+    --------
+    >>> options = ClassifierOptions(head="mean", unfreeze=2)
+    >>> options.classifier_config(["EB", "RRab"]).unfrozen_blocks
+    2
+    """
+
+    recipes: ClassVar[dict[str, dict[str, Any]]] = {
+        "default": {},
+        "released": {
+            **_RELEASED,
+            "epochs": 1_000,
+            "learning_rate": 1e-3,
+            "mixture": "released",
+            "monitor": "val_loss",
+        },
+    }
+
+    epochs: int = 100
+    """Epochs in all, those of an earlier run that is resumed included."""
+    learning_rate: float = 1e-3
+    """Largest learning rate."""
+    patience: int | None = 20
+    """Epochs without a better score after which training stops; None never does."""
+    monitor: str = "val_macro_f1_object"
+    """Score that says which epoch is the best, by its name in `metrics.csv`. This one
+    counts light curves, whose windows are pooled, and every class alike."""
+    head: Head = _CLASSIFIER["head"]
+    """How a window becomes one vector; see `ClassifierConfig`, also for the next."""
+    hidden_units: tuple[int, ...] = _CLASSIFIER["hidden_units"]
+    """Units of the layers between that vector and the output."""
+    output_norm: bool = _CLASSIFIER["output_norm"]
+    """Whether a layer normalization precedes the output."""
+    dropout: float = _CLASSIFIER["dropout"]
+    """Share of values dropped before every dense layer."""
+    gru_units: int = _CLASSIFIER["gru_units"]
+    """Units of the recurrent heads."""
+    mixture: Mixture = _CLASSIFIER["mixture"]
+    """How head `gamma` mixes the blocks."""
+    unfreeze: int | Literal["all"] = _CLASSIFIER["unfrozen_blocks"]
+    """How much of the encoder trains along: its last so many blocks, or all of it."""
+    label_smoothing: float = 0.0
+    """Share of a target that is spread over all classes."""
+    class_weights: ClassWeights = "off"
+    """Whether a class weighs the more in the loss the rarer it is."""
+
+    def __post_init__(self) -> None:
+        TrainingOptions.__post_init__(self)
+        self._check_number("label_smoothing", least=0.0, below=1.0)
+        self._check_choice("class_weights", ClassWeights)
+        for name in ("hidden_units", "unfreeze"):
+            object.__setattr__(self, name, self._parse(name))
+        config = self.classifier_config(("one", "other"))
+        object.__setattr__(self, "hidden_units", config.hidden_units)
+
+    def _parse(self, name: str) -> Any:
+        """Return a value that may be text on the command line, e.g. ``512,256``."""
+        value: Any = getattr(self, name)
+        if not isinstance(value, str) or value == "all":
+            return value
+        words = [word.strip() for word in value.split(",") if word.strip()]
+        _require(
+            all(word.isdigit() for word in words),
+            f"`{name}` must be numbers",
+            **{name: value},
+        )
+        numbers = tuple(map(int, words))
+        return numbers[0] if name == "unfreeze" and len(numbers) == 1 else numbers
+
+    def classifier_config(self, class_names: Sequence[str]) -> ClassifierConfig:
+        """Return the options of the classifier itself.
+
+        Parameters
+        ----------
+        class_names : sequence of str
+
+        Returns
+        -------
+        config : ClassifierConfig
+
+        Raises
+        ------
+        ConfigError
+            If there are fewer than two classes.
+        """
+        return ClassifierConfig(
+            class_names=tuple(class_names),
+            head=self.head,
+            hidden_units=self.hidden_units,
+            output_norm=self.output_norm,
+            dropout=self.dropout,
+            gru_units=self.gru_units,
+            mixture=self.mixture,
+            unfrozen_blocks=self.unfreeze,
+        )
 
 
 def read_options_file(path: str | Path) -> dict[str, Any]:

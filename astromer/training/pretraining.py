@@ -15,6 +15,7 @@ from astromer.training.options import PretrainOptions
 from astromer.training.reconstruction import StartingModel, reconstruction_run
 from astromer.training.run import Report, RunResult
 from astromer.training.run_folder import RunFolder, resolve_options
+from astromer.training.strategy import join_workers
 
 __all__ = ["pretrain"]
 
@@ -83,9 +84,12 @@ def pretrain(
     RunError
         If the folder is in use or its run was begun otherwise, the loss is no longer a
         number, or the disk is full.
+    WorkerError
+        If another worker of ``strategy="multiworker"`` did not come or was lost.
     """
     folder = RunFolder.open(out, "pretrain", resume=resume)
     chosen, table = resolve_options(PretrainOptions, folder, options, overrides)
+    workers = join_workers(chosen.strategy)
     start = _starting_model(folder, table if config is None else config, preset)
     return reconstruction_run(
         "pretrain",
@@ -93,6 +97,7 @@ def pretrain(
         start,
         Splits.open(records),
         chosen,
+        workers=workers,
         metadata=metadata,
         progress=progress,
         report=report,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -11,18 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astromer.models import EncoderConfig, Reconstructor
-from astromer.presets import describe_preset, load_preset, save_preset
+from astromer.presets import describe_preset, load_preset
 from astromer.progress import TrainingProgress
 from astromer.training.baselines import BASELINES, score_baselines
-from astromer.training.card import write_card
-from astromer.training.curves import save_learning_curves
 from astromer.training.data import RunData, Splits, fixed_batches
+from astromer.training.finishing import finish_run
 from astromer.training.losses import ReconstructionLoss
 from astromer.training.metrics import R2, RMSE, Subset
-from astromer.training.optimizers import Adam, learning_rate_schedule
+from astromer.training.optimizers import make_optimizer
 from astromer.training.options import PretrainOptions
 from astromer.training.run import Report, RunResult, TrainedModel, run_training
-from astromer.training.run_folder import RunFolder, RunPlan, write_whole
+from astromer.training.run_folder import RunFolder, RunPlan
+from astromer.training.workers import Workers
 
 __all__ = ["StartingModel", "reconstruction_run"]
 
@@ -95,6 +94,7 @@ def reconstruction_run(
     splits: Splits,
     options: PretrainOptions,
     *,
+    workers: Workers,
     freeze: Callable[[Reconstructor], None] | None = None,
     metadata: Mapping[str, Any] | None = None,
     progress: TrainingProgress | None = None,
@@ -109,6 +109,8 @@ def reconstruction_run(
     start : StartingModel
     splits : Splits
     options : PretrainOptions
+    workers : Workers
+        From `join_workers`; only the chief writes.
     freeze : callable, optional
         Takes the model before it is compiled, and says what is not trained.
     metadata : mapping, optional
@@ -126,31 +128,18 @@ def reconstruction_run(
         encoder=start.encoder,
         masking=options.masking,
         error_weights=options.error_weights,
+        workers=workers,
     )
 
     def build(steps_per_epoch: int) -> Reconstructor:
         model = start.build(seed=options.seed, dtype=options.precision)
         if freeze is not None:
             freeze(model)
-        decays = options.schedule == "cosine"
-        epochs = options.decay_epochs or options.epochs
-        rate = learning_rate_schedule(
-            options.learning_rate,
-            warmup_steps=options.warmup(steps_per_epoch),
-            decay_steps=epochs * steps_per_epoch if decays else None,
-        )
-        optimizer = Adam(
-            rate,
-            beta_1=options.beta_1,
-            beta_2=options.beta_2,
-            epsilon=options.epsilon,
-            global_clipnorm=options.clip_norm,
-        )
-        model.compile(optimizer, **_objective(options))
+        model.compile(make_optimizer(options, steps_per_epoch), **_objective(options))
         return model
 
     plan = RunPlan(
-        kind=kind, options=options, model=start.to_dict(), data=splits.to_dict()
+        kind=kind, options=options, model=start.to_dict(), data=data.to_dict()
     )
     trained = run_training(
         folder,
@@ -162,7 +151,10 @@ def reconstruction_run(
         progress=progress,
         report=report,
     )
-    return _finish(folder, plan, data, start, trained, options, dict(metadata or {}))
+    facts = dict(metadata or {})
+    result = _finish(folder, plan, data, start, trained, options, facts)
+    trained.leave()
+    return result
 
 
 def _objective(options: PretrainOptions) -> dict[str, Any]:
@@ -195,59 +187,18 @@ def _finish(
                 found = model.evaluate(batches, verbose=0, return_dict=True)
                 scores[split] = {k: float(v) for k, v in found.items()}
                 scores[split] |= score_baselines(batches)
-    state, energy = trained.state, trained.energy
-    result = RunResult(
-        folder=folder.path,
-        preset=folder.preset,
-        epochs=state.epoch,
-        steps=state.step,
-        best_epoch=state.best_epoch,
-        monitor=trained.monitor,
-        is_out_of_patience=trained.is_out_of_patience,
-        history=state.rows,
-        scores=scores,
-        energy=energy,
-    )
-    facts = {
-        "epochs": state.epoch,
-        "steps": state.step,
-        "best_epoch": state.best_epoch,
-        "monitor": trained.monitor,
-        "energy_kwh": energy.energy,
-        "carbon_kg": energy.carbon,
-        "seconds": state.seconds,
-    }
-    survey = data.splits.survey
-    metadata = {
-        "survey": survey,
-        "description": _describe(plan, start),
-        "provenance": f"a run of `astromer {plan.kind}`",
-        **metadata,
-        "training": {**plan.to_dict(), **facts},
-        "metrics": scores,
-    }
-    card = write_card(
+    return finish_run(
         folder,
         plan,
         trained,
-        title=folder.path.resolve().name,
-        lead=f"{metadata['description']}.",
-        scores=_rows(scores),
+        model,
+        scores=scores,
+        table=_rows(scores),
         notes=[_NOTE] if scores else [],
-    )
-    picture = functools.partial(
-        save_learning_curves,
-        rows=state.rows,
         panels=_PANELS,
-        best_epoch=state.best_epoch,
+        description=_describe(plan, start),
+        metadata=metadata,
     )
-    picture(folder.curves)
-    save_preset(model, folder.preset, metadata=metadata, card=card)
-    picture(folder.preset / folder.curves.name)
-    write_whole(folder.card, lambda stream: stream.write(card.encode()))
-    summary = {"scores": scores, **facts, "energy": energy.to_dict()}
-    folder.write_json(folder.result, summary)
-    return result
 
 
 def _describe(plan: RunPlan, start: StartingModel) -> str:

@@ -6,20 +6,25 @@ a classifier are all this, with another model and another way to finish.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import json
 import logging
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, cast
 
 import keras
 
-from astromer.errors import ConfigError, unknown_name
+from astromer.errors import ConfigError, WorkerError, unknown_name
 from astromer.progress import TrainingProgress
 from astromer.training.callbacks import (
+    VALIDATION_PREFIX,
     Constants,
     RunCallback,
     RunState,
+    Validate,
     stop_requests,
 )
 from astromer.training.checkpoints import read_checkpoint, restore
@@ -27,23 +32,40 @@ from astromer.training.data import RunData, fixed_batches, train_stream
 from astromer.training.energy import EnergyEstimate, estimate_energy
 from astromer.training.events import EventWriter
 from astromer.training.fitting import fit
+from astromer.training.options import MAY_CHANGE
 from astromer.training.run_folder import (
     RunFolder,
     RunPlan,
     disk_errors_explained,
     installed_versions,
 )
-from astromer.training.strategy import Placement, count_gpus, make_strategy
+from astromer.training.strategy import (
+    Placement,
+    count_gpus,
+    make_strategy,
+    one_device,
+)
+from astromer.training.workers import Workers, watch_workers
 
-__all__ = ["Report", "RunResult", "TrainedModel", "run_training"]
+__all__ = ["Report", "RunResult", "TrainedModel", "Validation", "run_training"]
 
 logger = logging.getLogger(__name__)
 
 Report = Callable[[str], None]
 """Takes a line of text about what is happening."""
 
-VALIDATION_PREFIX: Final = "val_"
 _COMPILED: Final = "compile_metrics"
+
+
+class Validation(Protocol):
+    """Scores that no metric of a batch can give, e.g. of stars with several windows."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of the scores."""
+
+    def __call__(self, model: keras.Model) -> dict[str, float]:
+        """Score a model on the whole split."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +80,12 @@ class TrainedModel:
     energy: EnergyEstimate
     is_out_of_patience: bool
     """Whether it stopped before the last epoch."""
+    replicas: int = 1
+    """Devices that shared the batches, on all hosts together."""
+    workers: Workers = dataclasses.field(default_factory=Workers)
+    """Who has trained it; the chief writes."""
+    leave: Callable[[], None] = lambda: None
+    """Wait until all workers are done, which TensorFlow wants to end together."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -94,6 +122,7 @@ def run_training(
     *,
     shown: Mapping[str, str],
     constants: Callable[[], dict[str, float]] | None = None,
+    validate: Validation | None = None,
     progress: TrainingProgress | None = None,
     report: Report | None = None,
 ) -> TrainedModel:
@@ -101,6 +130,11 @@ def run_training(
 
     A run that is interrupted, whenever, and resumed ends with the same weights, bit by
     bit, as one that is not, on the same device and versions.
+
+    Of several workers, each with the same arguments, only the chief reads and writes
+    the folder; the others get from it what they need to go on. Checkpoints within an
+    epoch hold no metrics then: the training scores of an epoch that is resumed are of
+    its rest alone.
 
     Parameters
     ----------
@@ -112,11 +146,14 @@ def run_training(
         What to train and validate on.
     build : callable
         Takes the number of batches in an epoch; returns the model built and compiled,
-        with every weight and the dropout seeded. Called in the strategy's scope.
+        with every weight and the dropout seeded. Called in the strategy's scope; after
+        several workers, once more for the result.
     shown : mapping of str to str
         Names of scores that are worth a look while training, and what to call them.
     constants : callable, optional
         Returns scores to stand beside those of every epoch; called once in a run.
+    validate : Validation, optional
+        Scores the split ``"validation"`` after each epoch, in place of Keras.
     progress : TrainingProgress, optional
         Called after every batch.
     report : callable, optional
@@ -134,30 +171,50 @@ def run_training(
     RunError
         If the folder's run was begun with something else, the loss is no longer a
         number, or the disk is full.
+    WorkerError
+        If another worker did not come or was lost.
     KeyboardInterrupt
-        On Ctrl-C or SIGTERM, once the step at hand is done and saved.
+        On Ctrl-C or SIGTERM, once the step at hand is done and saved; of several
+        workers, on all.
     """
     options = plan.options
     report = logger.info if report is None else report
     folder.compare(plan)
     data.check()
     strategy = make_strategy(options.strategy, options.devices)
+    _check_replicas(strategy, options.batch_size)
+    workers = data.workers
+    if not workers.is_chief:
+        report(
+            f"This is {workers.name(workers.index)}. {workers.name(0)} writes and reports."
+        )
+        report, progress = logger.info, None
     steps = options.steps_per_epoch or data.batches_per_pass
     with strategy.scope():
         model = build(steps)
         model.optimizer.build(model.trainable_variables)
-    validation = fixed_batches(data, "validation")
-    monitor = _choose_monitor(model, options.monitor, validation is not None)
+        validation = fixed_batches(data, "validation")
+    names = validate.names if validate is not None and validation is not None else None
+    monitor = _choose_monitor(model, options.monitor, validation is not None, names)
     _say_what_begins(report, data, plan, strategy, steps, monitor)
 
-    folder.begin(plan)
     state = RunState()
-    with disk_errors_explained(folder.path), stop_requests() as request:
+    with (
+        contextlib.ExitStack() as stack,
+        _watched(workers),
+        disk_errors_explained(folder.path),
+        stop_requests() as request,
+    ):
+        _compare_plans(plan, strategy, workers)
         accumulators = None
-        if folder.last.is_file():
+        if workers.is_chief:
+            folder.begin(plan)
+        if workers.is_chief and folder.last.is_file():
             state, accumulators = _go_on(folder, model, data, strategy, steps)
             report(f"Resumed after epoch {state.epoch}, batch {state.step}.")
             _compare_versions(folder, report)
+        if len(workers) > 1:
+            state = _share_state(state, strategy)
         callback = RunCallback(
             state,
             folder,
@@ -182,11 +239,16 @@ def run_training(
         callback.accumulators = accumulators or []
         # The first step takes long: TensorFlow traces the model.
         callback.show({}, "starts")
-        callbacks = [
+        callbacks: list[keras.callbacks.Callback] = [
             Constants(state.constants),
-            EventWriter(folder.tensorboard),
+            *([EventWriter(folder.tensorboard)] if workers.is_chief else []),
             callback,
         ]
+        if validate is not None and validation is not None:
+            callbacks.insert(0, Validate(validate, callback.on_test_begin))
+            validation = None
+        if len(workers) > 1:
+            stack.enter_context(_checkpoint_named(folder, callback))
         if callback.step_in_epoch and not callback.is_exhausted:
             # The rest of an epoch that was interrupted.
             fit(
@@ -210,21 +272,111 @@ def run_training(
                 steps_per_epoch=steps,
                 callbacks=callbacks,
             )
-    restore(model.variables, read_checkpoint(folder.best), "model")
+        if workers.is_chief:
+            restore(model.variables, read_checkpoint(folder.best), "model")
+        if len(workers) > 1:
+            model = _take_home(model, strategy, build, steps)
     report(f"Scores epoch {state.best_epoch}, the best by {monitor}.")
     return TrainedModel(
         model=model,
-        strategy=strategy,
+        strategy=strategy if len(workers) == 1 else one_device(),
         state=state,
         monitor=monitor,
         energy=estimate_energy(
             state.seconds,
             state.cpu_seconds,
             gpus=count_gpus(strategy),
+            hosts=len(workers),
             config=options.energy,
         ),
         is_out_of_patience=callback.is_exhausted,
+        replicas=strategy.num_replicas_in_sync,
+        workers=workers,
+        leave=lambda: _leave(strategy, workers),
     )
+
+
+def _check_replicas(strategy: Placement, batch_size: int) -> None:
+    """Refuse batches that the devices of JAX would each compute whole."""
+    number = strategy.num_replicas_in_sync
+    if keras.backend.backend() == "jax" and batch_size % number:
+        raise ConfigError(
+            "Every device has the same share of a batch. Received: batch_size="
+            f"{batch_size} for {number} devices. Use a multiple of {number}."
+        )
+
+
+@contextlib.contextmanager
+def _watched(workers: Workers) -> Iterator[None]:
+    with watch_workers(workers) if len(workers) > 1 else contextlib.nullcontext():
+        yield
+
+
+@contextlib.contextmanager
+def _checkpoint_named(folder: RunFolder, callback: RunCallback) -> Iterator[None]:
+    """Say in the error about a lost worker where to go on from."""
+    try:
+        yield
+    except WorkerError as error:
+        workers = callback.workers
+        where = "" if workers.is_chief else f" of {workers.name(0)}"
+        raise WorkerError(
+            f"{error} That is {folder.last}{where}, after batch "
+            f"{callback.saved_step}; `--resume` in the command of every worker goes on."
+        ) from error
+
+
+def _compare_plans(plan: RunPlan, strategy: Placement, workers: Workers) -> None:
+    """Refuse workers that would each train something else."""
+    if len(workers) == 1:
+        return
+    from astromer.training.worker_loop import collect_from_workers
+
+    values = plan.to_dict()
+    own = {k: v for k, v in values["options"].items() if k not in MAY_CHANGE}
+    epochs = values["options"]["epochs"]
+    text = json.dumps([values["model"], values["data"], own, epochs], sort_keys=True)
+    digests = collect_from_workers(cast("Any", strategy), zlib.crc32(text.encode()))
+    others = [k for k, digest in enumerate(digests) if digest != digests[0]]
+    if others:
+        raise ConfigError(
+            "All workers train the same model on the same records with the same "
+            f"options. Received: others at {' and '.join(map(workers.name, others))} "
+            f"than at {workers.name(0)}. Start the same command everywhere; where the "
+            "run's folder is not shared, resume with the options that it was begun with."
+        )
+
+
+def _share_state(state: RunState, strategy: Placement) -> RunState:
+    from astromer.training.worker_loop import share_values_from_chief
+
+    values = share_values_from_chief(state.to_dict(), cast("Any", strategy))
+    return RunState.from_dict(values)
+
+
+def _take_home(
+    model: keras.Model,
+    strategy: Placement,
+    build: Callable[[int], keras.Model],
+    steps: int,
+) -> keras.Model:
+    """Return a model of this process alone with the weights of the chief's."""
+    from astromer.training.worker_loop import share_from_chief
+
+    with strategy.scope():
+        share_from_chief(model, cast("Any", strategy))
+    own = build(steps)
+    own.set_weights(model.get_weights())
+    return own
+
+
+def _leave(strategy: Placement, workers: Workers) -> None:
+    if len(workers) == 1:
+        return
+    from astromer.training.worker_loop import collect_from_workers
+
+    with watch_workers(workers):
+        collect_from_workers(cast("Any", strategy), 0)
 
 
 def _go_on(
@@ -249,15 +401,22 @@ def _go_on(
     return state, [values for _, values in saved]
 
 
-def _choose_monitor(model: keras.Model, name: str, has_validation: bool) -> str:
+def _choose_monitor(
+    model: keras.Model,
+    name: str,
+    has_validation: bool,
+    validation_names: Sequence[str] | None,
+) -> str:
     """Return the score to monitor; that of training where there is no validation."""
-    own = name.removeprefix(VALIDATION_PREFIX)
-    known = [metric.name for metric in model.metrics]
-    if own not in known and _COMPILED not in known:
-        prefixes = ["", VALIDATION_PREFIX] if has_validation else [""]
-        names = [prefix + score for prefix in prefixes for score in known]
+    own = name if has_validation else name.removeprefix(VALIDATION_PREFIX)
+    names = [metric.name for metric in model.metrics]
+    is_open = _COMPILED in names
+    if has_validation:
+        scored = names if validation_names is None else validation_names
+        names = [*names, *(VALIDATION_PREFIX + score for score in scored)]
+    if own not in names and not is_open:
         raise ConfigError(unknown_name("monitor", name, names))
-    return name if has_validation else own
+    return own
 
 
 def _say_what_begins(
@@ -269,12 +428,13 @@ def _say_what_begins(
     monitor: str,
 ) -> None:
     counts = data.splits.num_light_curves
-    replicas = strategy.num_replicas_in_sync
+    replicas, hosts = strategy.num_replicas_in_sync, len(data.workers)
+    devices = "one device" if replicas == 1 else f"{replicas} devices"
     report(
         f"{data.windows_per_pass:,} light curves to train on, "
         f"{counts.get('validation', 0):,} to validate, {counts.get('test', 0):,} to "
         f"test; {steps:,} batches of {plan.options.batch_size:,} in an epoch, "
-        f"{'one device' if replicas == 1 else f'{replicas} devices'}."
+        f"{devices}{f' of {hosts} workers' if hosts > 1 else ''}."
     )
     if "validation" not in counts:
         report(

@@ -232,8 +232,9 @@ class RunFolder:
         for name, now in (("model", plan.model), ("data", plan.data)):
             different |= {
                 f"{name}.{key}": (stored[name].get(key), value)
-                for key, value in now.items()
-                if json.loads(json.dumps(value)) != stored[name].get(key)
+                for key in {**stored[name], **now}
+                if (value := json.loads(json.dumps(now.get(key))))
+                != stored[name].get(key)
             }
         if different:
             name, (old, new) = next(iter(different.items()))

@@ -1,8 +1,12 @@
-"""Where a run computes: one device or several; the one place that asks TensorFlow."""
+"""Where a run computes: one device, several, or several hosts.
+
+The one place that asks the backend.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -10,12 +14,16 @@ import keras
 
 from astromer.errors import ConfigError
 from astromer.training.options import StrategyName
+from astromer.training.workers import Workers, connect_workers
 
 __all__ = [
     "Placement",
     "count_gpus",
+    "devices_in_scope",
+    "join_workers",
     "make_strategy",
     "num_replicas",
+    "one_device",
     "sum_over_replicas",
 ]
 
@@ -54,11 +62,14 @@ def make_strategy(
 
     Parameters
     ----------
-    name : {"auto", "one", "mirrored"}
+    name : {"auto", "one", "mirrored", "multiworker"}
         - one: one device; the backend's own choice if none is named.
         - mirrored: `tf.distribute.MirroredStrategy`, each device with its part of
-          every batch.
+          every batch; on JAX, `keras.distribution.DataParallel`.
         - auto: mirrored over all GPUs where there are several, else one.
+        - multiworker: `tf.distribute.MultiWorkerMirroredStrategy` over all devices of
+          the hosts in `TF_CONFIG`. Waits for them the first time; TensorFlow must not
+          have computed anything before.
     devices : sequence of str or int, optional
         Devices such as ``"GPU:0"`` or ``"CPU:0"``, or how many of the GPUs; all of them
         by default.
@@ -71,16 +82,24 @@ def make_strategy(
     Raises
     ------
     ConfigError
-        If a device does not exist, or the backend is another one than TensorFlow and
-        has no such strategy.
+        If a device does not exist, or the backend has no such strategy.
+    WorkerError
+        If a worker does not come in time.
     """
-    if keras.backend.backend() != "tensorflow":
-        if name == "mirrored" or devices is not None:
-            raise ConfigError(
-                "MirroredStrategy and names of devices belong to TensorFlow. Received: "
-                f'strategy="{name}", devices={devices!r} with the backend '
-                f"{keras.backend.backend()}. Leave them out."
-            )
+    backend = keras.backend.backend()
+    if name == "multiworker" and backend == "tensorflow" and devices is None:
+        return _connected()
+    if name == "multiworker" or (
+        backend == "torch" and (name == "mirrored" or devices is not None)
+    ):
+        raise ConfigError(
+            "Several hosts are for TensorFlow, with all of their devices; several "
+            f'devices are for TensorFlow and JAX. Received: strategy="{name}", '
+            f"devices={devices!r} with the backend {backend}. Leave them out."
+        )
+    if backend == "jax":
+        return _jax_devices(name, devices)
+    if backend != "tensorflow":
         return _OneDevice()
     import tensorflow as tf
 
@@ -103,11 +122,73 @@ def make_strategy(
     if devices is None:
         return _OneDevice()
     if len(chosen) > 1:
-        raise ConfigError(
-            f'strategy="one" takes one device. Received: devices={devices!r}. '
-            'Name one, or use strategy="mirrored".'
-        )
+        raise _one_device_only(devices)
     return _OneDevice(chosen[0])
+
+
+def one_device() -> Placement:
+    """Return the placement of a run that leaves the choice to the backend."""
+    return _OneDevice()
+
+
+def join_workers(name: StrategyName) -> Workers:
+    """Connect the hosts, where a run has several, before TensorFlow computes anything.
+
+    Parameters
+    ----------
+    name : str
+        As for `make_strategy`.
+
+    Returns
+    -------
+    workers : Workers
+        This process alone, unless `name` is ``"multiworker"``.
+
+    Raises
+    ------
+    ConfigError
+        If `TF_CONFIG` is missing or wrong, or TensorFlow was used before.
+    WorkerError
+        If a worker does not come in time.
+    """
+    return Workers.of(make_strategy(name)) if name == "multiworker" else Workers()
+
+
+@functools.cache
+def _connected() -> Any:
+    # A process joins once; a second run in it has the same hosts.
+    if len(Workers.from_environment()) == 1:
+        raise ConfigError(
+            'strategy="multiworker" is for two workers or more. Received: TF_CONFIG '
+            'with one. Use strategy="mirrored" for the devices of one host.'
+        )
+    return connect_workers()
+
+
+def _jax_devices(name: StrategyName, devices: Sequence[str] | int | None) -> Placement:
+    from astromer.training.jax_devices import share_batches
+
+    if devices is None and (
+        name == "one" or (name == "auto" and len(keras.distribution.list_devices()) < 2)
+    ):
+        return _OneDevice()
+    shared = share_batches(devices)
+    if name == "one" and shared.num_replicas_in_sync > 1:
+        raise _one_device_only(devices)
+    return shared
+
+
+def _one_device_only(devices: object) -> ConfigError:
+    return ConfigError(
+        f'strategy="one" takes one device. Received: devices={devices!r}. '
+        'Name one, or use strategy="mirrored".'
+    )
+
+
+def devices_in_scope() -> int:
+    """Return how many devices share a batch in the current scope, on JAX; else 1."""
+    distribution = keras.distribution.distribution()
+    return int(getattr(distribution, "num_model_replicas", 1))
 
 
 def count_gpus(strategy: Placement) -> int:
@@ -123,7 +204,10 @@ def count_gpus(strategy: Placement) -> int:
     count : int
     """
     if keras.backend.backend() != "tensorflow":
-        return sum(not d.startswith("cpu") for d in keras.distribution.list_devices())
+        # One device, or as many as share the batches.
+        known = keras.distribution.list_devices()
+        used = getattr(strategy, "devices", known[: strategy.num_replicas_in_sync])
+        return sum(not device.startswith("cpu") for device in used)
     import tensorflow as tf
 
     if isinstance(strategy, _OneDevice):

@@ -8,17 +8,25 @@ batches of its own data; a step's global batch is what all of them bring.
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from astromer.errors import ConfigError
 from astromer.training.workers import Workers, watch_workers
 
-__all__ = ["fit_with_strategy_run", "share_from_chief", "take_part"]
+__all__ = [
+    "collect_from_workers",
+    "fit_with_strategy_run",
+    "share_from_chief",
+    "share_values_from_chief",
+    "take_part",
+]
 
 Logs = dict[str, Any]
 Step = Callable[[Any, tf.Tensor], tuple[Logs, tf.Tensor]]
@@ -149,6 +157,52 @@ def share_from_chief(model: keras.Model, strategy: tf.distribute.Strategy) -> No
         parts = tf.split(share(own), [math.prod(v.shape) for v in variables])
         for variable, part in zip(variables, parts, strict=True):
             variable.assign(tf.reshape(part, variable.shape))
+
+
+def collect_from_workers(strategy: tf.distribute.Strategy, number: int) -> list[int]:
+    """Return a whole number of every worker, by the worker's number.
+
+    Parameters
+    ----------
+    strategy : tf.distribute.Strategy
+        All its workers must call this, and wait for the last one.
+    number : int
+        This worker's, from 0 to 2**32.
+
+    Returns
+    -------
+    numbers : list of int
+        The same on every worker.
+    """
+    workers = Workers.of(strategy)
+    own = np.zeros(len(workers))
+    # Every replica of a worker brings a share of the worker's.
+    own[workers.index] = number * len(workers) / strategy.num_replicas_in_sync
+    total = _on_all_replicas(strategy, _sum_over_replicas, own.shape, tf.float64)
+    return [round(value) for value in total(tf.constant(own)).numpy().tolist()]
+
+
+def share_values_from_chief(values: Any, strategy: tf.distribute.Strategy) -> Any:
+    """Give every worker the chief's plain JSON values.
+
+    Parameters
+    ----------
+    values : JSON values
+        Those of other workers than the chief are ignored.
+    strategy : tf.distribute.Strategy
+        All its workers must call this.
+
+    Returns
+    -------
+    values : JSON values
+    """
+    text = json.dumps(values).encode()
+    size, *_ = collect_from_workers(strategy, len(text))
+    own = np.zeros(size)
+    if Workers.of(strategy).is_chief:
+        own[:] = np.frombuffer(text, np.uint8)
+    share = _on_all_replicas(strategy, _take_from_first, own.shape, tf.float64)
+    return json.loads(share(tf.constant(own)).numpy().astype(np.uint8).tobytes())
 
 
 def take_part(dataset: tf.data.Dataset, index: int, number: int) -> tf.data.Dataset:

@@ -102,15 +102,14 @@ class Workers:
 
         Parameters
         ----------
-        strategy : tf.distribute.Strategy
+        strategy : tf.distribute.Strategy, or any other
 
         Returns
         -------
         workers : Workers
         """
-        resolver = strategy.cluster_resolver
-        cluster = resolver.cluster_spec().as_dict() if resolver is not None else {}
-        if not cluster:
+        resolver: Any = getattr(strategy, "cluster_resolver", None)
+        if resolver is None or not (cluster := resolver.cluster_spec().as_dict()):
             return cls()
         task = {"type": resolver.task_type, "index": resolver.task_id}
         config = json.dumps({"cluster": cluster, "task": task})

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from astromer.errors import ConfigError
-from astromer.figures import make_axes, plot_embedding_map, project
+from astromer.figures import (
+    make_axes,
+    plot_block_maps,
+    plot_embedding_map,
+    project,
+    silhouette,
+)
 
 
 @pytest.fixture
@@ -97,7 +103,7 @@ def test_tsne_keeps_classes_apart_and_repeats_under_a_seed(blobs):
 
 def test_tsne_without_scikit_learn_says_how_to_get_it(blobs, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
-    with pytest.raises(ImportError, match="pip install scikit-learn"):
+    with pytest.raises(ImportError, match=r"astromer\[benchmark\]"):
         project(blobs[0], method="tsne")
 
 
@@ -153,6 +159,12 @@ def test_map_unknown_classes_lie_beneath_the_others(blobs):
     assert beneath.get_zorder() < min(part.get_zorder() for part in others)
 
 
+def test_map_class_of_the_name_unknown_is_a_class(blobs):
+    ax = plot_embedding_map(blobs[0], [*["unknown"] * 50, *[None] * 10])
+    assert legend_texts(ax) == ["unknown (50)", "unknown (10)"]
+    assert sum(len(part.get_offsets()) for part in ax.collections[1:]) == 50
+
+
 def test_map_of_unknown_classes_alone_is_gray(blobs):
     ax = plot_embedding_map(blobs[0], [None] * 60)
     assert legend_texts(ax) == ["unknown (60)"]
@@ -190,3 +202,94 @@ def test_map_legend_covers_no_data_and_stays_in_the_figure(rng, num_classes):
 def test_map_refuses_another_number_of_names(blobs):
     with pytest.raises(ConfigError, match=r"len\(class_names\)=59, embeddings=60"):
         plot_embedding_map(blobs[0], blobs[1][1:])
+
+
+@pytest.fixture
+def layers(blobs, rng):
+    """An input without classes, and two blocks that separate them more and more."""
+    embeddings = blobs[0]
+    noise = rng.normal(size=embeddings.shape)
+    return [noise, noise + 0.1 * embeddings, noise + embeddings]
+
+
+def test_silhouette_is_that_of_the_definition(blobs):
+    pytest.importorskip("sklearn")
+    embeddings, names = blobs
+    distances = np.linalg.norm(embeddings[:, None] - embeddings, axis=-1)
+    scores = []
+    for row, name in enumerate(names):
+        means = {
+            other: distances[row][np.array(names) == other].sum()
+            for other in set(names)
+        }
+        own = means.pop(name) / 19
+        nearest = min(means.values()) / 20
+        scores.append((nearest - own) / max(nearest, own))
+    assert silhouette(embeddings, names) == pytest.approx(np.mean(scores))
+
+
+def test_silhouette_leaves_out_what_has_no_class(blobs):
+    pytest.importorskip("sklearn")
+    embeddings, names = blobs
+    partly = [*names[:50], *[None] * 10]
+    expected = silhouette(embeddings[:50], names[:50])
+    assert silhouette(embeddings, partly) == expected
+
+
+@pytest.mark.parametrize("names", [["a"] * 60, [None] * 60, list(map(str, range(60)))])
+def test_silhouette_without_two_classes_of_several_is_nan(blobs, names):
+    assert np.isnan(silhouette(blobs[0], names))
+
+
+def test_block_maps_have_a_panel_per_layer_with_its_silhouette(layers, blobs):
+    pytest.importorskip("sklearn")
+    names = blobs[1]
+    axes = plot_block_maps(layers, names, method="pca")
+    assert [ax.get_title(loc="left") for ax in axes] == ["Input", "Block 1", "Block 2"]
+    for ax, embeddings in zip(axes, layers, strict=True):
+        shown, (expected, _) = offsets(ax), project(embeddings)
+        np.testing.assert_allclose(
+            shown[np.lexsort(shown.T)], expected[np.lexsort(expected.T)]
+        )
+        title = ax.get_title(loc="right").replace("\N{MINUS SIGN}", "-")
+        assert title == f"silhouette {silhouette(embeddings, names):.2f}"
+    scores = [silhouette(embeddings, names) for embeddings in layers]
+    assert scores == sorted(scores)
+    (legend,) = axes[0].figure.legends
+    written = [text.get_text() for text in legend.get_texts()]
+    assert written == ["EC (20)", "LPV (20)", "RRab (20)"]
+
+
+def test_block_maps_are_tsne_by_default_and_repeat_under_a_seed(layers, blobs):
+    pytest.importorskip("sklearn")
+    one, same, other = (
+        plot_block_maps(layers[:1], blobs[1], seed=seed)[0] for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(offsets(one), offsets(same))
+    assert not np.array_equal(offsets(one), offsets(other))
+    expected, _ = project(layers[0], method="tsne", seed=0)
+    shown = offsets(one)
+    np.testing.assert_allclose(
+        shown[np.lexsort(shown.T)], expected[np.lexsort(expected.T)]
+    )
+
+
+def test_block_maps_use_the_axes_given(layers, blobs):
+    pytest.importorskip("sklearn")
+    axes = make_axes(3)
+    assert plot_block_maps(layers, blobs[1], method="pca", axes=axes) == axes
+
+
+def test_block_maps_refuse_other_numbers(layers, blobs):
+    with pytest.raises(ConfigError, match="Received: 0 layers"):
+        plot_block_maps([], [])
+    with pytest.raises(ConfigError, match=r"len\(class_names\)=59, embeddings=60"):
+        plot_block_maps(layers, blobs[1][1:], method="pca")
+    with pytest.raises(ConfigError, match=r"len\(axes\)=1, panels=3"):
+        plot_block_maps(layers, blobs[1], axes=make_axes())
+
+
+def test_silhouette_without_scikit_learn_says_how_to_get_it(blobs, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
+    with pytest.raises(ImportError, match=r"silhouette needs.*astromer\[benchmark\]"):
+        silhouette(*blobs)

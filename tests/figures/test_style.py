@@ -8,7 +8,16 @@ import pytest
 
 from astromer.errors import ConfigError
 from astromer.figures import make_axes, save_figure
-from astromer.figures.style import COLORS, COLUMN_WIDTH_IN, MARKERS, class_style
+from astromer.figures.style import (
+    COLORS,
+    COLUMN_WIDTH_IN,
+    LINE_STYLES,
+    MARKERS,
+    check_format,
+    class_style,
+    legend_above,
+    make_stack,
+)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +35,26 @@ def test_make_axes_fills_a_grid(num_panels, columns, shape):
 def test_make_axes_height_follows_the_width():
     (ax,) = make_axes(width=6.0)
     assert ax.figure.get_size_inches().tolist() == [6.0, 4.0]
+
+
+def test_make_stack_gives_each_panel_its_height():
+    axes = make_stack([1.0, 3.0], width=5.0)
+    figure = axes[0].figure
+    assert figure.get_size_inches().tolist() == [5.0, 4.0]
+    figure.draw_without_rendering()
+    upper, lower = (ax.get_window_extent() for ax in axes)
+    assert upper.y0 > lower.y1
+    assert 2.0 < lower.height / upper.height < 8.0
+
+
+@pytest.mark.parametrize(("count", "columns"), [(2, 2), (5, 3), (8, 4), (9, 3)])
+def test_legend_above_has_at_most_so_many_columns(count, columns):
+    (ax,) = make_axes()
+    for number in range(count):
+        ax.plot([0, 1], [0, 1], label=f"line {number}")
+    legend = legend_above(ax, title="Lines", columns=4)
+    assert legend._ncols == columns
+    assert legend.get_title().get_text() == "Lines"
 
 
 @pytest.mark.parametrize("arguments", [(0, 1), (1, 0)])
@@ -62,10 +91,11 @@ def test_save_figure_resolution_sets_the_pixels(tmp_path):
 
 @pytest.mark.parametrize("name", ["figure.jpg", "figure"])
 def test_save_figure_refuses_other_formats(tmp_path, name):
-    with pytest.raises(
-        ConfigError, match=f'.pdf, .png, .svg. Received: path=.*{name}"'
-    ):
+    message = f'.pdf, .png, .svg. Received: path=.*{name}"'
+    with pytest.raises(ConfigError, match=message):
         save_figure(make_axes()[0].figure, tmp_path / name)
+    with pytest.raises(ConfigError, match=message):
+        check_format(tmp_path / name)
 
 
 def test_figures_leave_global_settings_alone(tmp_path):
@@ -101,3 +131,11 @@ def test_figures_need_neither_pyplot_nor_a_display_and_light_curves_no_matplotli
         "assert 'tensorflow' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_lines_of_many_samples_differ():
+    pairs = {
+        (COLORS[number % len(COLORS)], LINE_STYLES[number % len(LINE_STYLES)])
+        for number in range(40)
+    }
+    assert len(pairs) == 40

@@ -35,7 +35,7 @@ HEADS: dict[str, dict[str, Any]] = {
     "pipeline0_avg_mlp_logits": {"head": "mean"},
     "base_avgpool_logits": {"head": "input_mean"},
     "base_gru_logits": {"head": "input_gru"},
-    "raw_gru_logits": {"head": "raw_gru"},
+    "raw_gru_logits": {"head": "raw_gru", "raw_time_unit": 1.0},
 }
 
 ON_ANY_BACKEND = ("skip_logits", "max_logits", "base_avgpool_logits", "raw_gru_logits")

@@ -178,6 +178,7 @@ OTHER_CLASSIFIER = {
     "output_norm": False,
     "dropout": 0.2,
     "gru_units": 32,
+    "raw_time_unit": 1.0,
     "mixture": "released",
     "unfrozen_blocks": "all",
 }
@@ -242,6 +243,12 @@ def test_classifier_needs_class_names():
             {"unfrozen_blocks": -1},
             'a number from 0 or "all". Received: unfrozen_blocks=-1',
         ),
+        (
+            {"raw_time_unit": 0.0},
+            "positive number of days. Received: raw_time_unit=0.0",
+        ),
+        ({"raw_time_unit": float("inf")}, "Received: raw_time_unit=inf"),
+        ({"raw_time_unit": "1"}, "`raw_time_unit` must be a number"),
         ({"unfrozen_blocks": True}, "Received: unfrozen_blocks=True"),
         ({"unfrozen_blocks": "both"}, "Received: unfrozen_blocks='both'"),
         (

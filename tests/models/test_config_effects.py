@@ -143,6 +143,7 @@ CLASSIFIER_CHANGES = {
     "output_norm": ({}, False),
     "dropout": ({}, 0.5),
     "gru_units": ({"head": "gru"}, 5),
+    "raw_time_unit": ({"head": "raw_gru"}, 1.0),
     "mixture": ({"output_norm": False}, "released"),
     "unfrozen_blocks": ({}, 1),
 }
@@ -172,7 +173,9 @@ def test_option_of_the_classifier_changes_number_of_parameters(option):
     assert base.count_params() != changed.count_params()
 
 
-@pytest.mark.parametrize("option", ["head", "output_norm", "dropout", "mixture"])
+@pytest.mark.parametrize(
+    "option", ["head", "output_norm", "dropout", "mixture", "raw_time_unit"]
+)
 def test_option_of_the_classifier_changes_logits(option, rng):
     inputs = make_inputs(rng)
     training = option == "dropout"

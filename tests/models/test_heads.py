@@ -142,12 +142,13 @@ def test_class_token_attends_to_itself_and_to_valid_observations(x, rng):
     assert np.abs(expected[0] - expected[3]).max() > 0.1
 
 
-def test_raw_observations_are_magnitudes_then_times(rng):
+@pytest.mark.parametrize("unit", [1.0, 50.0])
+def test_raw_observations_are_magnitudes_then_times(unit, rng):
     mag, time = rng.normal(size=(2, *VALID.shape)).astype(np.float32)
     mag[~VALID] = np.nan
-    found = np.asarray(heads.RawObservations()(mag, time, VALID))
+    found = np.asarray(heads.RawObservations(unit)(mag, time, VALID))
     np.testing.assert_array_equal(found[..., 0][VALID], mag[VALID])
-    np.testing.assert_array_equal(found[..., 1][VALID], time[VALID])
+    np.testing.assert_allclose(found[..., 1][VALID], time[VALID] / unit, rtol=1e-6)
     assert (found[~VALID] == 0.0).all()
 
 
@@ -220,7 +221,7 @@ def test_symbolic_shape_is_that_of_the_result(make, x):
         heads.GammaMixture("released"),
         heads.AttentionPooling(),
         token(),
-        heads.RawObservations(),
+        heads.RawObservations(30.0),
     ],
     ids=lambda layer: type(layer).__name__,
 )

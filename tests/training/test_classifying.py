@@ -1,0 +1,402 @@
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+from sklearn.metrics import confusion_matrix, f1_score
+
+from astromer.errors import ConfigError, PresetError, RecordError, RunError
+from astromer.inference import classify
+from astromer.lightcurve import LightCurve
+from astromer.models import ClassifierConfig, ClassifierNetwork, Reconstructor
+from astromer.presets import (
+    describe_preset,
+    golden_difference,
+    load_preset,
+    save_preset,
+)
+from astromer.records import read_records
+from astromer.training import ClassifierOptions, classifying, train_classifier
+from astromer.training.checkpoints import read_checkpoint
+from astromer.training.run_folder import RunFolder
+from tests.models.windows import tiny_config
+from tests.pipeline.plain import write_records
+from tests.training.conftest import make_curves
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = {
+    "batch_size": 8,
+    "learning_rate": 1e-2,
+    "hidden_units": (4,),
+    "schedule": "constant",
+}
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory):
+    """A preset of two blocks, with random weights."""
+    model = Reconstructor(tiny_config(dropout=0.2), seed=0)
+    return save_preset(model, tmp_path_factory.mktemp("presets") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def run(preset, survey, tmp_path_factory):
+    """A run of four epochs with what it reported, at a rate at which scores vary."""
+    said = []
+    options = {**QUICK, "learning_rate": 0.1}
+    result = train_classifier(
+        preset,
+        survey,
+        tmp_path_factory.mktemp("classifier") / "stars",
+        epochs=4,
+        unfreeze=1,
+        dropout=0.2,
+        metadata={"license": "MIT"},
+        report=said.append,
+        **options,
+    )
+    return result, said
+
+
+def weights_of(folder):
+    return load_preset(folder, ClassifierNetwork).get_weights()
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_scores_are_those_of_scikit_learn_on_classify(run, survey, split):
+    result, _ = run
+    model = load_preset(result.preset, ClassifierNetwork)
+    for per, score in (("object", "macro_f1_object"), ("window", "macro_f1")):
+        found = classify(model, read_records(survey, split), per=per)
+        pair = found.class_name, found.predicted
+        expected = f1_score(*pair, average="macro")
+        assert result.scores[split][score] == pytest.approx(expected, abs=1e-12)
+        if per == "object":
+            np.testing.assert_array_equal(
+                result.confusion[split].counts,
+                confusion_matrix(*pair, labels=result.class_names),
+            )
+    # Some light curves have two windows of eight: the two scores are not the same.
+    windows = classify(model, read_records(survey, split), per="window")
+    assert len(windows) > len(result.confusion[split].counts)
+
+
+def test_best_epoch_by_light_curves_is_what_is_saved(run):
+    result, _ = run
+    assert result.monitor == "val_macro_f1_object"
+    values = [row["val_macro_f1_object"] for row in result.history]
+    assert result.best_epoch == values.index(max(values)) + 1
+    assert result.scores["validation"]["macro_f1_object"] == max(values)
+    # Unless scores differ, any epoch would do.
+    assert min(values) < max(values)
+    best = read_checkpoint(RunFolder(result.folder).best)
+    stored = [v for name, v in best.groups["model"] if "seed" not in name]
+    for found, expected in zip(weights_of(result.preset), stored, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    model = load_preset(result.preset, ClassifierNetwork)
+    assert golden_difference(result.preset, model) < 1e-6
+
+
+def test_validation_loss_is_the_mean_over_all_windows(run, survey):
+    result, _ = run
+    model = load_preset(result.preset, ClassifierNetwork)
+    found = classify(model, read_records(survey, "validation"), per="window")
+    columns = [result.class_names.index(name) for name in found.class_name]
+    expected = -np.log(found.probability[np.arange(len(columns)), columns]).mean()
+    assert result.scores["validation"]["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_frozen_blocks_are_those_of_the_preset(run, preset):
+    result, _ = run
+    before = load_preset(preset, Reconstructor).encoder
+    after = load_preset(result.preset, ClassifierNetwork)
+    for layer in before.layers:
+        if not layer.weights:
+            continue
+        pairs = zip(
+            layer.get_weights(),
+            after.get_layer(layer.name).get_weights(),
+            strict=True,
+        )
+        equal = all(np.array_equal(a, b) for a, b in pairs)
+        assert equal == (layer.name != "block_1"), layer.name
+
+
+def test_preset_and_result_remember_what_was_asked(run):
+    result, _ = run
+    facts = describe_preset(result.preset)
+    options = ClassifierOptions.from_dict(facts.metadata["training"]["options"])
+    assert (options.unfreeze, options.dropout, options.epochs) == (1, 0.2, 4)
+    model = facts.metadata["training"]["model"]
+    config = ClassifierConfig.from_dict(model["classifier"])
+    assert config == options.classifier_config(("large", "small"))
+    assert model["start"]["preset"] == "tiny"
+    assert facts.metadata["metrics"] == result.scores
+    assert facts.license == "MIT"
+    assert "its last block trained along" in facts.description
+    stored = json.loads((result.folder / "result.json").read_text())
+    assert stored["class_names"] == list(result.class_names) == ["large", "small"]
+    assert stored["confusion"]["test"] == result.confusion["test"].counts.tolist()
+
+
+def test_card_shows_classes_confusion_and_curves(run):
+    result, said = run
+    card = (result.folder / "README.md").read_text()
+    confusion = result.confusion["test"]
+    row = f"| large | {confusion.precision[0]:.4f} | {confusion.recall[0]:.4f} | "
+    assert row + f"{confusion.f1[0]:.4f} | {confusion.support[0]} | " in card
+    for name, counts in zip(("large", "small"), confusion.counts, strict=True):
+        assert f"| {name} | {counts[0]} | {counts[1]} |" in card
+    scores = result.scores["test"]
+    assert f"| test | {scores['macro_f1_object']:.4f} | " in card
+    picture = re.search(r"!\[[^]]+\]\(([^)]+)\)", card)[1]
+    # Three panels: loss, windows, light curves.
+    assert matplotlib.image.imread(result.folder / picture).shape[1] == 3 * 510
+    assert (result.preset / "README.md").read_text() == card
+    assert any("validation F1 of light curves" in line for line in said)
+
+
+def test_one_and_one_epoch_are_two(preset, survey, tmp_path):
+    # An unfrozen block has dropout, so that the seeds must go on, too.
+    options = {**QUICK, "unfreeze": 1, "dropout": 0.3, "class_weights": "balanced"}
+    whole = train_classifier(preset, survey, tmp_path / "one", epochs=2, **options)
+    train_classifier(preset, survey, tmp_path / "two", epochs=1, **options)
+    parts = train_classifier(preset, survey, tmp_path / "two", epochs=2, resume=True)
+    assert parts.history == whole.history
+    for name in ("last", "best"):
+        one, two = (
+            read_checkpoint(getattr(RunFolder(tmp_path / part), name)).groups
+            for part in ("one", "two")
+        )
+        assert list(one) == list(two)
+        for group, arrays in one.items():
+            for (_, a), (_, b) in zip(arrays, two[group], strict=True):
+                np.testing.assert_array_equal(a, b)
+    for a, b in zip(weights_of(whole.preset), weights_of(parts.preset), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_light_curves_without_label_are_left_out_and_counted(preset, tmp_path):
+    curves = make_curves(24)
+    curves[3], curves[20] = (
+        dataclasses.replace(curve, class_name=None) for curve in (curves[3], curves[20])
+    )
+    splits = {"train": curves[:16], "validation": curves[16:]}
+    said = []
+    result = train_classifier(
+        preset, splits, tmp_path / "run", epochs=1, report=said.append, **QUICK
+    )
+    assert "1 of 16 light curves in train have no class and are left out." in said
+    assert result.confusion["validation"].support.sum() == 7
+
+
+def test_without_validation_windows_in_training_are_watched(preset, tmp_path):
+    said = []
+    result = train_classifier(
+        preset,
+        {"train": make_curves(12)},
+        tmp_path / "run",
+        epochs=1,
+        report=said.append,
+        **QUICK,
+    )
+    assert result.monitor == "macro_f1"
+    assert (result.scores, result.confusion) == ({}, {})
+    assert "## Scores" not in (tmp_path / "run" / "README.md").read_text()
+
+
+def asked(monkeypatch, preset, records, out, **options):
+    """Return what a run would train, without training it."""
+    caught = []
+
+    def catch(folder, plan, data, build, **how):
+        caught.extend((plan, data, build(10)))
+        raise InterruptedError
+
+    monkeypatch.setattr(classifying, "run_training", catch)
+    with pytest.raises(InterruptedError):
+        train_classifier(preset, records, out, **options)
+    return caught
+
+
+def test_options_reach_model_loss_and_data(preset, survey, tmp_path, monkeypatch):
+    plan, data, model = asked(
+        monkeypatch,
+        preset,
+        survey,
+        tmp_path / "run",
+        head="gru",
+        gru_units=3,
+        hidden_units=[5, 2],
+        output_norm=False,
+        dropout=0.4,
+        label_smoothing=0.1,
+        class_weights="balanced",
+        unfreeze="all",
+        seed=7,
+        learning_rate=0.25,
+        warmup_steps=0,
+        precision="mixed_bfloat16",
+    )
+    assert model.classifier_config == ClassifierConfig(
+        class_names=("large", "small"),
+        head="gru",
+        gru_units=3,
+        hidden_units=(5, 2),
+        output_norm=False,
+        dropout=0.4,
+        unfrozen_blocks="all",
+    )
+    assert plan.model["classifier"] == model.classifier_config.to_dict()
+    assert model.loss.label_smoothing == 0.1
+    large, small = plan.data["classes"]["train"].values()
+    assert model.loss.class_weights == [11 / large, 11 / small]
+    assert large != small
+    assert (model.seed, model.dtype_policy.name) == (7, "mixed_bfloat16")
+    assert (data.task, data.options.seed) == ("classify", 7)
+    model.optimizer.build(model.trainable_variables)
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.25)
+
+
+def test_mixture_of_the_release_reaches_the_head(preset, survey, tmp_path, monkeypatch):
+    _, data, model = asked(
+        monkeypatch, preset, survey, tmp_path / "run", recipe="released"
+    )
+    assert model.classifier_config.mixture == "released"
+    assert data.options.batch_size == 2_500
+    assert float(model.optimizer.learning_rate) == pytest.approx(1e-3)
+    assert model.loss.class_weights is None
+
+
+# --- Refusals
+
+
+def curves_of(*classes, start=0):
+    curves = make_curves(start + len(classes))[start:]
+    return [
+        dataclasses.replace(curve, class_name=name)
+        for curve, name in zip(curves, classes, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("records", "error", "message"),
+    [
+        ({"train": curves_of(None, None)}, RecordError, "needs labels"),
+        (
+            {
+                "train": curves_of(*"aabb"),
+                "validation": curves_of("a", "c", start=4),
+            },
+            RecordError,
+            'class "c" in validation',
+        ),
+        ({"train": curves_of(*"aab")}, RecordError, 'class "b" with the object'),
+        ({"train": curves_of(*"aabb")}, ConfigError, "batch_size=8, 4 light curves"),
+    ],
+    ids=["no labels", "unseen class", "one object", "too few"],
+)
+def test_light_curves_that_teach_nothing_leave_no_folder(
+    preset, tmp_path, records, error, message
+):
+    with pytest.raises(error, match=message):
+        train_classifier(preset, records, tmp_path / "run", epochs=1, **QUICK)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"head": "gama"}, 'Did you mean "gamma"'),
+        ({"unfreeze": 3}, r"unfrozen_blocks=3, num_layers=2"),
+        ({"head": "raw_gru", "unfreeze": 1}, "has no blocks to unfreeze"),
+        ({"monitor": "val_f1_object"}, r'monitor="val_f1_object".*val_macro_f1_object'),
+        ({"monitor": "macro_f1_object"}, r'monitor="macro_f1_object"'),
+        ({"label_smoothing": 1.0}, "label_smoothing=1"),
+    ],
+)
+def test_options_that_cannot_work_leave_no_folder(
+    preset, survey, tmp_path, options, message
+):
+    with pytest.raises(ConfigError, match=message):
+        train_classifier(preset, survey, tmp_path / "run", **{**QUICK, **options})
+    assert not (tmp_path / "run").exists()
+
+
+def test_records_of_another_schema_are_refused(preset, tmp_path):
+    write_records(tmp_path / "records", make_curves(8), split={"train": 1.0})
+    path = tmp_path / "records" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({**manifest, "schema_version": 99}))
+    with pytest.raises(RecordError, match="schema_version=99"):
+        train_classifier(preset, tmp_path / "records", tmp_path / "run")
+
+
+def test_run_is_not_resumed_with_another_head_or_other_classes(run, preset, survey):
+    result, _ = run
+    with pytest.raises(RunError, match="head='mean', begun with 'gamma'"):
+        train_classifier(preset, survey, result.folder, resume=True, head="mean")
+    with pytest.raises(RunError, match=r"model\.classifier|data\."):
+        train_classifier(
+            preset, {"train": curves_of(*"aabbccdd")}, result.folder, resume=True
+        )
+
+
+def test_classifier_is_no_start(run, survey, tmp_path):
+    result, _ = run
+    with pytest.raises(PresetError, match="kind=classifier"):
+        train_classifier(result.folder, survey, tmp_path / "run")
+
+
+def test_loss_that_is_no_number_names_the_objects(preset, tmp_path):
+    curves = make_curves(9)
+    broken = np.where(np.arange(len(curves[4])) == 3, 1e25, curves[4].mag)
+    records = {"train": curves, "validation": make_curves(12)[9:]}
+    replaced = LightCurve(
+        curves[4].time, curves[4].mag, curves[4].mag_err,
+        object_id="star04", class_name="small",
+    )  # fmt: skip
+    object.__setattr__(replaced, "mag", broken.astype(np.float32))
+    monkey = dataclasses.replace
+    curves[4] = replaced
+
+    def keep(curve, **changes):
+        new = monkey(curve, **changes)
+        object.__setattr__(new, "mag", curve.mag)
+        return new
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("astromer.training.labels.dataclasses.replace", keep)
+        with pytest.raises(RunError, match=r"no longer a number.*star04"):
+            train_classifier(
+                preset, records, tmp_path / "run", **{**QUICK, "batch_size": 9}
+            )
+
+
+# --- Several devices
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_two_devices_train_as_one():
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.training.classifier_replicas"],
+        cwd=ROOT,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4_000:]
+    one, two = json.loads(done.stdout.splitlines()[-1])
+    assert two["weights"] == pytest.approx(one["weights"], rel=1e-5, abs=1e-6)
+    assert two["scores"]["test"] == pytest.approx(one["scores"]["test"], rel=1e-5)
+    for a, b in zip(one["history"], two["history"], strict=True):
+        assert b == pytest.approx(a, rel=1e-5)
+    assert one["moved"] > 1e-2
