@@ -13,6 +13,7 @@ import json
 from pathlib import Path
 
 from astromer.evaluation import DEFAULT_BASELINES, few_shot_benchmark, write_report
+from astromer.figures import report_figures
 from astromer.progress import show_progress
 from astromer.records import convert
 
@@ -70,7 +71,7 @@ def main() -> None:
                 resume=True,
                 progress=progress,
             )
-        paths = write_report(out, results[name])
+        paths = write_report(out, results[name], report_figures(results[name]))
         texts.append(paths["results.md"].read_text(encoding="utf-8"))
     report = {
         "command": "python benchmarks/few_shot.py SHARED --work DIR",

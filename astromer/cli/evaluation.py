@@ -242,6 +242,7 @@ def benchmark(
         find_preset(name)  # before TensorFlow, whose import takes seconds
     terminal.start_tensorflow()
     from astromer import evaluation
+    from astromer.figures import report_figures
     from astromer.surveys import Dropped
 
     start = time.monotonic()
@@ -273,7 +274,7 @@ def benchmark(
             dropped=dropped,
             progress=progress,
         )
-    paths = evaluation.write_report(out, results)
+    paths = evaluation.write_report(out, results, report_figures(results))
     report_dropped(dropped)
     for name, number in results["left_out"].items():
         terminal.output(f"{number:,} {name} left out")
