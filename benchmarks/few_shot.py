@@ -12,7 +12,8 @@ import argparse
 import json
 from pathlib import Path
 
-from astromer.evaluation import few_shot_benchmark, write_report
+from astromer.evaluation import DEFAULT_BASELINES, few_shot_benchmark, write_report
+from astromer.figures import report_figures
 from astromer.progress import show_progress
 from astromer.records import convert
 
@@ -39,6 +40,7 @@ def main() -> None:
     parser.add_argument("--preset", nargs="+", default=["macho"])
     parser.add_argument("--layers", nargs="+", default=["last", "all"])
     parser.add_argument("--heads", nargs="*", default=["gamma", "mean"])
+    parser.add_argument("--baselines", nargs="*", default=DEFAULT_BASELINES)
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
     results, texts = {}, []
@@ -60,6 +62,7 @@ def main() -> None:
                 presets=arguments.preset,
                 layers=arguments.layers,
                 heads=arguments.heads,
+                baselines=arguments.baselines,
                 splits=arguments.shared / "reference" / "anchors" / splits,
                 classes=classes,
                 dataset=name,
@@ -68,7 +71,7 @@ def main() -> None:
                 resume=True,
                 progress=progress,
             )
-        paths = write_report(out, results[name])
+        paths = write_report(out, results[name], report_figures(results[name]))
         texts.append(paths["results.md"].read_text(encoding="utf-8"))
     report = {
         "command": "python benchmarks/few_shot.py SHARED --work DIR",

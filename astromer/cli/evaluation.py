@@ -132,6 +132,18 @@ def benchmark(
             show_default="none",
         ),
     ] = None,
+    finetune: Annotated[
+        bool,
+        typer.Option(
+            "--finetune",
+            metavar="",
+            help="Also finetune each preset on each training set first.",
+        ),
+    ] = False,
+    finetune_epochs: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, help="Most epochs of finetuning."),
+    ] = 20,
     baselines: Annotated[
         list[str] | None,
         typer.Option(
@@ -230,6 +242,7 @@ def benchmark(
         find_preset(name)  # before TensorFlow, whose import takes seconds
     terminal.start_tensorflow()
     from astromer import evaluation
+    from astromer.figures import report_figures
     from astromer.surveys import Dropped
 
     start = time.monotonic()
@@ -240,6 +253,7 @@ def benchmark(
             out,
             presets=presets,
             heads=heads or (),
+            finetune={"epochs": finetune_epochs} if finetune else False,
             baselines=_named(baselines, evaluation.DEFAULT_BASELINES),
             classifiers=_named(classifiers, ("lr", "rf")),
             layers=[_layer(text) for text in layers or ["last"]],
@@ -260,7 +274,7 @@ def benchmark(
             dropped=dropped,
             progress=progress,
         )
-    paths = evaluation.write_report(out, results)
+    paths = evaluation.write_report(out, results, report_figures(results))
     report_dropped(dropped)
     for name, number in results["left_out"].items():
         terminal.output(f"{number:,} {name} left out")

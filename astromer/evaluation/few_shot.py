@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from astromer.errors import ConfigError, unknown_name
 from astromer.evaluation.classes import ClassMap, read_classes
-from astromer.evaluation.classifiers import CLASSIFIERS
-from astromer.evaluation.heads import HEADS, HeadMethod
+from astromer.evaluation.classifiers import CLASSIFIERS, CLASSIFIERS_VERSION
+from astromer.evaluation.finetuned import FinetunedMethod, Finetuning
+from astromer.evaluation.heads import HEADS, HeadMethod, HeadTraining
 from astromer.evaluation.methods import Method, VectorMethod
 from astromer.evaluation.objects import MIN_OBSERVATIONS, collect_objects
 from astromer.evaluation.protocol import run_benchmark
@@ -31,6 +32,8 @@ from astromer.evaluation.splits import (
     make_splits,
 )
 from astromer.inference.sources import Source
+from astromer.models import Reconstructor
+from astromer.presets import describe_preset, load_preset
 from astromer.progress import Progress
 from astromer.surveys import Dropped
 
@@ -58,6 +61,8 @@ DEFAULT_BASELINES: Final = (
 """Those that take no training of recurrent networks."""
 
 CACHE_NAME: Final = "cache"
+FINETUNED: Final = "finetuned"
+"""Folder of finetuned presets, in the cache."""
 
 
 def few_shot_benchmark(
@@ -67,6 +72,7 @@ def few_shot_benchmark(
     presets: Sequence[str | Path] = (),
     baselines: Sequence[str] = DEFAULT_BASELINES,
     heads: Sequence[str] = (),
+    finetune: bool | Mapping[str, Any] = False,
     classifiers: Sequence[str] = ("lr", "rf"),
     layers: Sequence[EmbeddingLayer] = ("last",),
     sizes: Iterable[int] | None = None,
@@ -105,6 +111,9 @@ def few_shot_benchmark(
         Layers of the embeddings, each a method of its own.
     heads : sequence of str
         The paper's classifiers on frozen encoders; see `astromer.evaluation.heads`.
+    finetune : bool or mapping
+        Whether classifiers and heads also get the encoder finetuned on each training
+        set; options of `astromer.training.FinetuneOptions`.
     sizes : iterable of int, optional
         Labeled objects per class: 20, 100 and 500 by default, or those of `splits`.
     num_folds : int, optional
@@ -155,6 +164,7 @@ def few_shot_benchmark(
         presets,
         baselines=baselines,
         heads=heads,
+        finetune=finetune,
         classifiers=classifiers,
         layers=layers,
         cache=out / CACHE_NAME if cache is None else Path(cache),
@@ -200,6 +210,7 @@ def few_shot_benchmark(
         "classifiers": list(classifiers),
         "layers": list(layers),
         "heads": list(heads),
+        "finetune": finetune if isinstance(finetune, bool) else dict(finetune),
         "splits": None if splits is None else Path(splits).name,
         "classes": None if grouping is None else grouping.groups,
         "passband": passband,
@@ -214,6 +225,7 @@ def make_methods(
     *,
     baselines: Sequence[str] = DEFAULT_BASELINES,
     heads: Sequence[str] = (),
+    finetune: bool | Mapping[str, Any] = False,
     classifiers: Sequence[str] = ("lr", "rf"),
     layers: Sequence[EmbeddingLayer] = ("last",),
     cache: Path | None = None,
@@ -223,7 +235,7 @@ def make_methods(
 
     Parameters
     ----------
-    presets, baselines, heads, classifiers, layers, num_jobs
+    presets, baselines, heads, finetune, classifiers, layers, num_jobs
         As for `few_shot_benchmark`.
     cache : pathlib.Path, optional
         Folder that keeps embeddings and features.
@@ -247,7 +259,10 @@ def make_methods(
         for name in names:
             if name not in known:
                 raise ConfigError(unknown_name(kind, name, known))
-    frozen = _load_frozen(presets, cache)
+    models = _load_models(presets)
+    frozen = [
+        FrozenEmbedding(model, name, cache=cache) for name, (_, model) in models.items()
+    ]
     by_layer = [embedding.at(layer) for embedding in frozen for layer in layers]
     methods: list[Method] = [
         VectorMethod(embedding, classifier, num_jobs=num_jobs)
@@ -257,6 +272,12 @@ def make_methods(
     for embedding in frozen:
         sequences = Sequences(embedding, cache)
         methods += [HeadMethod(h, embedding, sequences=sequences) for h in heads]
+    if finetune is not False:
+        options = {} if finetune is True else dict(finetune)
+        folder = FINETUNED if cache is None else cache / FINETUNED
+        for name, (preset, model) in models.items():
+            finetuning = Finetuning(preset, model, name, Path(folder), options)
+            methods += _finetuned(finetuning, classifiers, layers, heads, num_jobs)
     features = Features(cache, num_threads=num_jobs)
     few = Features(cache, periodogram=False, num_threads=num_jobs)
     vectors: dict[str, Sequence[Representation]] = {
@@ -284,17 +305,44 @@ def make_methods(
     return methods
 
 
-def _load_frozen(
-    presets: Sequence[str | Path], cache: Path | None
-) -> list[FrozenEmbedding]:
-    from astromer.models import Reconstructor
-    from astromer.presets import describe_preset, load_preset
+def _load_models(
+    presets: Sequence[str | Path],
+) -> dict[str, tuple[str | Path, Reconstructor]]:
+    """Return presets and their models by name."""
+    return {
+        describe_preset(preset).name: (preset, load_preset(preset, Reconstructor))
+        for preset in presets
+    }
+
+
+def _finetuned(
+    finetuning: Finetuning,
+    classifiers: Sequence[str],
+    layers: Sequence[EmbeddingLayer],
+    heads: Sequence[str],
+    num_jobs: int,
+) -> list[Method]:
+    """Return the methods that stand on a finetuned encoder."""
+
+    def vectors(classifier: str, layer: EmbeddingLayer) -> Method:
+        return FinetunedMethod(
+            finetuning,
+            lambda embedding: VectorMethod(
+                embedding.at(layer), classifier, num_jobs=num_jobs
+            ),
+            classifier=classifier if len(layers) == 1 else f"{classifier} {layer}",
+            key=f"{classifier} {layer} {CLASSIFIERS_VERSION}",
+        )
+
+    def head(name: str) -> Method:
+        return FinetunedMethod(
+            finetuning,
+            lambda embedding: HeadMethod(name, embedding),
+            classifier=name,
+            key=f"{name} {HeadTraining()}",
+        )
 
     return [
-        FrozenEmbedding(
-            load_preset(preset, Reconstructor),
-            describe_preset(preset).name,
-            cache=cache,
-        )
-        for preset in presets
+        *(vectors(name, layer) for layer in layers for name in classifiers),
+        *map(head, heads),
     ]

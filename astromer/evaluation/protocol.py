@@ -77,7 +77,8 @@ class Benchmark:
             ``window_macro_f1_*``, None where there are no windows; ``per_class_f1``,
             mean over folds; ``confusion``, sum over folds, true classes in rows;
             ``brier``, ``calibration_error`` and ``reliability``, over all folds;
-            ``facts`` by fold and ``seconds``, mean over folds.
+            ``finetuning``, mean over folds, None where nothing is finetuned; ``facts``
+            by fold and ``seconds``, mean over folds.
         """
         return [
             self._row(name, classifier, size)
@@ -159,6 +160,7 @@ class Benchmark:
                 "accuracy": _rounded(calibration.accuracy),
                 "count": calibration.count.tolist(),
             },
+            "finetuning": _mean_finetuning(cells),
             "facts": [cell.facts for cell in cells],
             "seconds": round(float(np.mean([cell.seconds for cell in cells])), 2),
         }
@@ -356,6 +358,18 @@ def _summary(name: str, scores: NDArray[np.float64] | None) -> dict[str, Any]:
         f"{name}_mean": round(float(scores.mean()), 4),
         f"{name}_std": std,
         per_fold: _rounded(scores),
+    }
+
+
+def _mean_finetuning(cells: Sequence[Cell]) -> dict[str, float] | None:
+    """Return what finetuning has changed, mean over folds."""
+    found = [cell.facts.get("finetuning") for cell in cells]
+    known = [facts for facts in found if facts]
+    if not known:
+        return None
+    return {
+        name: round(float(np.mean([facts[name] for facts in known])), 5)
+        for name in known[0]
     }
 
 

@@ -34,6 +34,7 @@ from astromer.figures.light_curves import (
 )
 from astromer.figures.masking import MaskedWindow, mask_window, plot_masking
 from astromer.figures.periods import find_period
+from astromer.figures.report import report_figures
 from astromer.figures.runs import plot_finetuning, plot_learning_curves
 from astromer.figures.scores import (
     plot_confusion,
@@ -70,6 +71,7 @@ __all__ = [
     "plot_survey_gallery",
     "plot_time_steps",
     "project",
+    "report_figures",
     "save_figure",
     "silhouette",
     "time_steps",

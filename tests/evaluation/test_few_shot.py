@@ -102,6 +102,7 @@ def test_options_are_in_the_results(preset, make_survey, tmp_path):
         "classifiers": ["lr"],
         "layers": ["all"],
         "heads": [],
+        "finetune": False,
         "splits": None,
         "classes": {"calm": ["slow", "flat"], "fast": ["fast"]},
         "passband": None,
