@@ -229,15 +229,18 @@ def architecture(
             gru_units=256,
             unfrozen_blocks=0,
         )
-    from astromer.figures import architecture as diagrams
+    from astromer.figures import plot_architecture, plot_classifier_architecture
+    from astromer.figures.architecture import (
+        count_classifier_parameters,
+        count_parameters,
+    )
 
     if classifier is None:
-        ax = diagrams.plot_architecture(encoder)
-        number = diagrams.count_parameters(encoder)["total"]
+        ax = plot_architecture(encoder)
+        number = count_parameters(encoder)["total"]
     else:
-        ax = diagrams.plot_classifier_architecture(encoder, classifier)
-        counts = diagrams.count_classifier_parameters(encoder, classifier)
-        number = counts["total"]
+        ax = plot_classifier_architecture(encoder, classifier)
+        number = count_classifier_parameters(encoder, classifier)["total"]
     _save(ax, out, dpi, terminal.counted(number, "parameter"))
 
 
@@ -679,10 +682,8 @@ def _choose(
             first.setdefault(curve.class_name, curve)
             if number is not None and len(first) == number:
                 break
-        order = list(classes or ())
-        return sorted(
-            first.values(), key=lambda c: order.index(c.class_name) if order else 0
-        )
+        # In the order asked for, if there is one.
+        return [first[name] for name in classes or first if name in first]
     if number is not None and len(objects) > number:
         raise ConfigError(
             f"This figure shows {terminal.counted(number, 'light curve')}. "
