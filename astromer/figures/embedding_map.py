@@ -26,7 +26,7 @@ from astromer.figures.style import (
     style_axes,
 )
 
-__all__ = ["plot_block_maps", "plot_embedding_map", "project", "silhouette"]
+__all__ = ["plot_block_maps", "plot_embedding_map", "project", "ranks", "silhouette"]
 
 Method = Literal["pca", "ranks", "tsne"]
 
@@ -80,7 +80,7 @@ def project(
     if method == "tsne":
         return _tsne(values, seed), ("t-SNE 1", "t-SNE 2")
     if method == "ranks":
-        values = np.apply_along_axis(_ranks, 0, values)
+        values = np.apply_along_axis(ranks, 0, values)
     centered = values - values.mean(axis=0)
     left, scales, loadings = np.linalg.svd(centered, full_matrices=False)
     largest = np.abs(loadings[:2]).argmax(axis=1)
@@ -320,8 +320,17 @@ def _handles(class_names: Sequence[str | None]) -> list[Line2D]:
     ]
 
 
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ranks from 0 to 1; equal values have equal ranks."""
+def ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ranks from 0 to 1; equal values have equal ranks.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (n,)
+
+    Returns
+    -------
+    ranks : numpy.ndarray, shape (n,)
+    """
     known, places = np.unique(values, return_inverse=True)
     return places / max(len(known) - 1, 1)
 

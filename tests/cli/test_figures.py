@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -219,6 +220,18 @@ def test_samples_of_inputs_are_named_by_them(survey, tmp_path, spy, capsys):
         "other": 2,
     }
     assert capsys.readouterr().out.startswith("2 samples of 8 light curves in ")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    again = folder / "other.csv"
+    again.write_text(other.read_text())
+    draw(tmp_path, "magnitudes", str(other), str(again), "--by", "input")
+    ((samples,), _) = calls[1]
+    assert list(samples) == [f"{tmp_path.name}/other", "folder/other"]
+
+
+def test_inputs_that_differ_in_their_suffix_stay_two():
+    paths = [Path("a.csv"), Path("b/../a.csv"), Path("a.parquet")]
+    assert list(figures._short_names(paths)) == ["b/../a.csv", "a.parquet"]
 
 
 @pytest.fixture
@@ -277,6 +290,14 @@ def test_architecture_of_a_classifier(tmp_path, capsys, spy):
     ((encoder, classifier), _) = calls[0]
     assert (encoder.num_layers, classifier.head) == (6, "mean")
     assert len(classifier.class_names) == 5
+
+
+def test_architecture_of_what_is_not_there_is_refused(tmp_path, capsys):
+    out = str(tmp_path / "figure.png")
+    assert "Known: macho" in refuse(capsys, "architecture", "astromer3", "--out", out)
+    (tmp_path / "config.json").write_text("{}")
+    shown = refuse(capsys, "architecture", str(tmp_path), "--out", out)
+    assert "must say what its encoder is. Received: path=" in shown
 
 
 def test_architecture_of_a_preset_with_a_classifier(tmp_path, capsys):
@@ -363,7 +384,13 @@ def test_reconstructions_are_the_models(preset, survey, tmp_path, spy, capsys):
     np.testing.assert_allclose(
         np.concatenate(parts), expected.reconstruction, atol=1e-4
     )
-    assert f"3 light curves, RMSE {expected.rmse:.4f} mag in" in capsys.readouterr().out
+    *periods, last = capsys.readouterr().out.splitlines()
+    assert last.startswith(f"3 light curves, RMSE {expected.rmse:.4f} mag in ")
+    # What was found can be given again.
+    found = {line.split(": period ")[0]: float(line.split()[-2]) for line in periods}
+    assert found == pytest.approx(
+        {curve.object_id: p for curve, p in zip(curves, given["periods"], strict=True)}
+    )
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
