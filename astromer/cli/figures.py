@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import json
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
+from rich.markup import escape
 
 from astromer.cli import terminal
-from astromer.errors import ConfigError, unknown_name
+from astromer.errors import ConfigError, PresetError, unknown_name
 from astromer.progress import show_progress
 
 if TYPE_CHECKING:
@@ -229,15 +230,18 @@ def architecture(
             gru_units=256,
             unfrozen_blocks=0,
         )
-    from astromer.figures import architecture as diagrams
+    from astromer.figures import plot_architecture, plot_classifier_architecture
+    from astromer.figures.architecture import (
+        count_classifier_parameters,
+        count_parameters,
+    )
 
     if classifier is None:
-        ax = diagrams.plot_architecture(encoder)
-        number = diagrams.count_parameters(encoder)["total"]
+        ax = plot_architecture(encoder)
+        number = count_parameters(encoder)["total"]
     else:
-        ax = diagrams.plot_classifier_architecture(encoder, classifier)
-        counts = diagrams.count_classifier_parameters(encoder, classifier)
-        number = counts["total"]
+        ax = plot_classifier_architecture(encoder, classifier)
+        number = count_classifier_parameters(encoder, classifier)["total"]
     _save(ax, out, dpi, terminal.counted(number, "parameter"))
 
 
@@ -592,8 +596,6 @@ def _check_files(out: Sequence[Path]) -> None:
 
 
 def _save(ax: Axes, out: Sequence[Path], dpi: float, what: str) -> None:
-    from rich.markup import escape
-
     from astromer.figures import save_figure
 
     for path in out:
@@ -647,11 +649,21 @@ def _groups(
 
     if by != "input":
         return group_light_curves(_read(inputs, survey, passband, classes), by)
-    groups: dict[str, list[LightCurve]] = {}
-    for path in inputs:
-        found = _read([path], survey, passband, classes)
-        groups.setdefault(path.stem, []).extend(found)
-    return groups
+    return {
+        name: list(_read([path], survey, passband, classes))
+        for name, path in _short_names(inputs).items()
+    }
+
+
+def _short_names(inputs: Sequence[Path]) -> dict[str, Path]:
+    """Name inputs by their last parts, as many as tell them apart."""
+    paths = {path.resolve(): path for path in inputs}
+    for depth in range(1, max(len(path.parts) for path in paths)):
+        parts = (path.with_suffix("").parts[-depth:] for path in paths)
+        names = dict(zip(map("/".join, parts), paths.values(), strict=True))
+        if len(names) == len(paths):
+            return names
+    return {str(path): path for path in paths.values()}
 
 
 def _count_samples(groups: dict[str, list[LightCurve]]) -> str:
@@ -679,11 +691,8 @@ def _choose(
             first.setdefault(curve.class_name, curve)
             if number is not None and len(first) == number:
                 break
-        order = list(classes or ())
-        return sorted(
-            first.values(),
-            key=lambda c: order.index(c.class_name or "") if order else 0,
-        )
+        # In the order asked for, if there is one.
+        return [first[name] for name in classes or first if name in first]
     if number is not None and len(objects) > number:
         raise ConfigError(
             f"This figure shows {terminal.counted(number, 'light curve')}. "
@@ -713,7 +722,14 @@ def _periods(text: str | None, curves: Sequence[LightCurve]) -> list[float | Non
     if text == FIND:
         from astromer.figures import find_period
 
-        return [find_period(curve) for curve in curves]
+        found = [find_period(curve) for curve in curves]
+        terminal.output(
+            *(
+                f"{escape(curve.object_id)}: period {period:.7g} d"
+                for curve, period in zip(curves, found, strict=True)
+            )
+        )
+        return list(found)
     try:
         return [float(text)] * len(curves)
     except ValueError:
@@ -765,13 +781,19 @@ def _options_of(name: str) -> tuple[Any, Any]:
     terminal.start_tensorflow()
     from astromer.models import EncoderConfig
     from astromer.presets import find_preset
-    from astromer.presets.registry import CONFIG_NAME
+    from astromer.presets.registry import CONFIG_NAME, read_json
 
-    if name in ("astromer1", "astromer2"):
+    with contextlib.suppress(ConfigError):
         return EncoderConfig.from_name(name), None
-    config = json.loads((find_preset(name) / CONFIG_NAME).read_text(encoding="utf-8"))
-    classifier = config.get("classifier")
-    return EncoderConfig.from_dict(config["encoder"]), (
+    path = find_preset(name) / CONFIG_NAME
+    config = read_json(path)
+    encoder, classifier = config.get("encoder"), config.get("classifier")
+    if not isinstance(encoder, dict):
+        raise PresetError(
+            f"The preset must say what its encoder is. Received: path={path}. "
+            "Save it again with `save_pretrained`."
+        )
+    return EncoderConfig.from_dict(encoder), (
         None if classifier is None else types.SimpleNamespace(**classifier)
     )
 

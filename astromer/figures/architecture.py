@@ -43,6 +43,26 @@ _INPUT, _TRAINED, _FIXED, _OUTPUT, _FRAME = (
     "#FAF6EC",
 )
 _TIMES, _TO = "\N{MULTIPLICATION SIGN}", "\N{RIGHTWARDS ARROW}"
+_HIDDEN: Final = {
+    "token": "Hidden: trainable token",
+    "zero": "Hidden: zero",
+    "leak": "Hidden: not replaced",
+}
+"""What stands for a hidden magnitude, by `EncoderConfig.hidden_magnitude`."""
+
+_POOLINGS: Final = {
+    "gamma": "Weighted sum of means, softmax($\\gamma$)",
+    "mean": "Mean of observations",
+    "max": "Maximum of observations",
+    "attention": "Attention pooling",
+    "cls": f"Class token, {{config.num_heads}} heads {_TIMES} {{config.head_dim}}",
+    "gru": "GRU, {classifier.gru_units} units",
+    "input_mean": "Mean of observations",
+    "input_gru": "GRU, {classifier.gru_units} units",
+    "raw_gru": "GRU, {classifier.gru_units} units",
+}
+"""What makes one vector of a window, by `ClassifierOptions.head`."""
+
 _ROW_IN: Final = 0.33
 """Height of a row of boxes [inch]."""
 _BOX: Final = 0.66
@@ -95,37 +115,36 @@ def count_parameters(config: EncoderConfig) -> dict[str, int]:
     counts : dict of str to int
         ``mask_token``, ``magnitude_embedding``; of one block ``attention``,
         ``attention_residual``, ``norm`` (each of two), ``feed_forward``,
-        ``output_residual``; ``first_block``, ``block`` (each further one),
-        ``head``, ``encoder`` and ``total``. Parts that the options leave out have 0.
+        ``output_residual``, the first block left aside if there are several;
+        ``first_block``, ``block`` (each further one), ``head``, ``encoder`` and ``total``. Parts that the options leave out have 0.
     """
     hidden, inner = config.hidden_dim, config.intermediate_dim
     dense = config.residual == "dense"
+    # Of the first block alone, if there is no other.
+    channels = hidden if config.num_layers > 1 else config.input_dim
 
-    def attention(channels: int) -> int:
+    def attention(inputs: int) -> int:
         units = config.num_heads * config.head_dim
-        return 3 * _dense(channels, units) + _dense(units, hidden)
+        return 3 * _dense(inputs, units) + _dense(units, hidden)
 
-    def block(channels: int) -> int:
-        residuals = _dense(channels, hidden) + _dense(hidden, hidden)
+    def block(inputs: int) -> int:
+        residuals = _dense(inputs, hidden) + _dense(hidden, hidden)
         return (
-            attention(channels)
-            + counts["feed_forward"]
-            + 4 * hidden
-            + dense * residuals
+            attention(inputs) + counts["feed_forward"] + 4 * hidden + dense * residuals
         )
 
     counts = {
         "mask_token": int(config.hidden_magnitude == "token"),
         "magnitude_embedding": _dense(1, config.input_dim),
-        "attention": attention(hidden),
-        "attention_residual": dense * _dense(hidden, hidden),
+        "attention": attention(channels),
+        "attention_residual": dense * _dense(channels, hidden),
         "norm": 2 * hidden,
         "feed_forward": _dense(hidden, inner) + _dense(inner, hidden),
         "output_residual": dense * _dense(hidden, hidden),
         "head": 2 * hidden + _dense(hidden, 1),
     }
     counts["first_block"] = block(config.input_dim)
-    counts["block"] = block(hidden)
+    counts["block"] = block(channels)
     counts["encoder"] = (
         counts["mask_token"]
         + counts["magnitude_embedding"]
@@ -274,27 +293,6 @@ def plot_classifier_architecture(
     flow.box(f"Dense {channels} {_TO} {number}", _TRAINED, counts["output"])
     flow.box(f"{number} classes", _OUTPUT)
     return diagram.draw(ax, f"{counts['total']:,} parameters of the classifier")
-
-
-_HIDDEN: Final = {
-    "token": "Hidden: trainable token",
-    "zero": "Hidden: zero",
-    "leak": "Hidden: not replaced",
-}
-"""What stands for a hidden magnitude, by `EncoderConfig.hidden_magnitude`."""
-
-_POOLINGS: Final = {
-    "gamma": "Weighted sum of means, softmax($\\gamma$)",
-    "mean": "Mean of observations",
-    "max": "Maximum of observations",
-    "attention": "Attention pooling",
-    "cls": f"Class token, {{config.num_heads}} heads {_TIMES} {{config.head_dim}}",
-    "gru": "GRU, {classifier.gru_units} units",
-    "input_mean": "Mean of observations",
-    "input_gru": "GRU, {classifier.gru_units} units",
-    "raw_gru": "GRU, {classifier.gru_units} units",
-}
-"""What makes one vector of a window, by `ClassifierOptions.head`."""
 
 
 def _dense(inputs: int, units: int) -> int:

@@ -14,6 +14,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
 from astromer.errors import ConfigError, unknown_name
+from astromer.figures.embedding_map import ranks
 from astromer.figures.light_curves import abscissa, finish_light_curve, folds
 from astromer.figures.style import (
     INK,
@@ -90,9 +91,7 @@ def plot_attention(
     ax = make_axes(panel_height=2.6)[0] if ax is None else style_axes(ax)
     norm = _norm(scale)
     if scale == "rank":
-        values = values.argsort(kind="stable").argsort(kind="stable") / (
-            len(values) - 1 or 1
-        )
+        values = ranks(values)
     values = np.tile(values, repeats)
     order = np.argsort(values, kind="stable")
     size = float(np.clip(2000.0 / len(values), 2.0, 8.0))

@@ -26,7 +26,7 @@ from astromer.figures.style import (
     style_axes,
 )
 
-__all__ = ["plot_block_maps", "plot_embedding_map", "project", "silhouette"]
+__all__ = ["plot_block_maps", "plot_embedding_map", "project", "ranks", "silhouette"]
 
 Method = Literal["pca", "ranks", "tsne"]
 
@@ -80,7 +80,7 @@ def project(
     if method == "tsne":
         return _tsne(values, seed), ("t-SNE 1", "t-SNE 2")
     if method == "ranks":
-        values = np.apply_along_axis(_ranks, 0, values)
+        values = np.apply_along_axis(ranks, 0, values)
     centered = values - values.mean(axis=0)
     left, scales, loadings = np.linalg.svd(centered, full_matrices=False)
     largest = np.abs(loadings[:2]).argmax(axis=1)
@@ -194,7 +194,8 @@ def plot_block_maps(
         points, _ = project(embeddings, method=method, seed=seed)
         _check_names(class_names, points)
         _draw_points(ax, points, class_names, seed)
-        score = f"{silhouette(embeddings, class_names):.2f}"
+        # Adding zero turns a rounded minus zero into zero.
+        score = f"{round(silhouette(embeddings, class_names), 2) + 0.0:.2f}"
         layer = f"Block {place}" if place else "Input"
         ax.set_title(layer, loc="left", fontsize=LABEL_SIZE_PT)
         ax.set_title(
@@ -319,8 +320,17 @@ def _handles(class_names: Sequence[str | None]) -> list[Line2D]:
     ]
 
 
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ranks from 0 to 1; equal values have equal ranks."""
+def ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ranks from 0 to 1; equal values have equal ranks.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (n,)
+
+    Returns
+    -------
+    ranks : numpy.ndarray, shape (n,)
+    """
     known, places = np.unique(values, return_inverse=True)
     return places / max(len(known) - 1, 1)
 
@@ -328,11 +338,15 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def _tsne(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     try:
         from sklearn.manifold import TSNE
+        from threadpoolctl import threadpool_limits
     except ImportError as error:
         raise _without_sklearn("t-SNE") from error
     perplexity = min(30.0, (len(values) - 1) / 3)
     model = TSNE(init="pca", perplexity=perplexity, random_state=seed)
-    return np.asarray(model.fit_transform(values), dtype=np.float64)
+    # Its threads wait for each other a thousand times by spinning: where a core is
+    # busy otherwise, two take ten times as long as one. One also repeats bit by bit.
+    with threadpool_limits(1, user_api="openmp"):
+        return np.asarray(model.fit_transform(values), dtype=np.float64)
 
 
 def _without_sklearn(what: str) -> ImportError:

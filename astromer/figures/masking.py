@@ -25,13 +25,15 @@ from astromer.pipeline import DEFAULT_WINDOW_SIZE, MaskingConfig
 
 __all__ = ["MaskedWindow", "mask_window", "plot_masking"]
 
-# Name of a subset, its color, marker, and whether the marker is filled.
+_LEAST_SHARE_WITH_TEXT = 6.0
+"""Narrower bars have no room for their share [%]."""
 _STYLES = {
     "hidden": (COLORS[0], "D", False),
     "random": (COLORS[1], "s", True),
     "visible": (COLORS[2], "^", True),
     "not probed": (MUTED, "o", True),
 }
+"""Color and marker of a subset, and whether the marker is filled."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -237,7 +239,3 @@ def _plot_subsets(ax: Axes, window: MaskedWindow) -> None:
     finish_light_curve(ax, window.light_curve, label)
     ax.set_title("", loc="left")
     legend_above(ax, columns=2)
-
-
-_LEAST_SHARE_WITH_TEXT = 6.0
-"""Narrower bars have no room for their share [%]."""

@@ -43,6 +43,16 @@ _BASELINES = {"mean": "visible mean", "interpolation": "interpolation"}
 """What a run's columns of methods that learn nothing end with."""
 
 
+_BARS = {
+    "rmse_before": (-0.21, MUTED, "pretrained"),
+    "rmse_after": (0.21, COLORS[0], "finetuned"),
+    "minutes": (0.0, COLORS[1], None),
+}
+"""Offset, color and name of the bars drawn for each column."""
+_LINES = {"training": (COLORS[0], "-"), "validation": (COLORS[1], "--")}
+"""Color and style of a curve."""
+
+
 def plot_learning_curves(
     history: TableLike,
     *,
@@ -94,9 +104,8 @@ def plot_learning_curves(
             f"columns={column_names(history)}."
         )
     ax = make_axes()[0] if ax is None else style_axes(ax)
-    for (name, values), color, line in zip(
-        curves.items(), COLORS, LINE_STYLES, strict=False
-    ):
+    for name, values in curves.items():
+        color, line = _LINES[name]
         ax.plot(epoch, values, color=color, linestyle=line, linewidth=1.2, label=name)
     if "validation" in curves and np.isfinite(curves["validation"]).any():
         values = curves["validation"]
@@ -207,14 +216,6 @@ def plot_finetuning(
         # Above the names of the data sets.
         legend.set_bbox_to_anchor((0.5, 1.1))
     return list(axes)
-
-
-_BARS = {
-    "rmse_before": (-0.21, MUTED, "pretrained"),
-    "rmse_after": (0.21, COLORS[0], "finetuned"),
-    "minutes": (0.0, COLORS[1], None),
-}
-"""Offset, color and name of the bars drawn for each column."""
 
 
 def _draw_bars(

@@ -24,6 +24,9 @@ CONFIGS = {
     "astromer2": EncoderConfig.from_name("astromer2", **SMALL),
     "identity": EncoderConfig(num_layers=1, residual="identity", **SMALL),
     "narrow input": EncoderConfig(num_layers=3, embedding_dim=6, **SMALL),
+    "one block on a narrow input": EncoderConfig(
+        num_layers=1, embedding_dim=6, **SMALL
+    ),
     "leak": EncoderConfig(num_layers=2, hidden_magnitude="leak", **SMALL),
 }
 every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
@@ -52,15 +55,14 @@ def test_counts_are_those_of_the_model(config):
     assert counts["head"] == sum(layer.count_params() for layer in head)
     embedding = model.encoder.get_layer("magnitude_embedding")
     assert counts["magnitude_embedding"] == embedding.count_params()
-    if others:
-        block = model.encoder.blocks[-1]
-        assert counts["attention"] == block.attention.count_params()
-        network = (block.intermediate, block.output_projection)
-        assert counts["feed_forward"] == sum(layer.count_params() for layer in network)
-        assert counts["norm"] == block.output_norm.count_params()
-        for name in ("attention_residual", "output_residual"):
-            layer = getattr(block, name, None)
-            assert counts[name] == (layer.count_params() if layer else 0)
+    block = model.encoder.blocks[-1]
+    assert counts["attention"] == block.attention.count_params()
+    network = (block.intermediate, block.output_projection)
+    assert counts["feed_forward"] == sum(layer.count_params() for layer in network)
+    assert counts["norm"] == block.output_norm.count_params()
+    for name in ("attention_residual", "output_residual"):
+        layer = getattr(block, name, None)
+        assert counts[name] == (layer.count_params() if layer else 0)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,8 @@ def test_diagram_names_every_part_with_its_parameters(config):
         counts["attention"],
         counts["feed_forward"],
         *[counts["norm"]] * 2,
-        *[counts["attention_residual"]] * 2 * (config.residual == "dense"),
+        *[counts["attention_residual"], counts["output_residual"]]
+        * (config.residual == "dense"),
         counts["head"],
     ]
     ax = plot_architecture(config)

@@ -68,6 +68,11 @@ def test_rank_scale_shows_the_faintest_pattern():
     assert np.ptp(shares.norm(shares.get_array())) < 1e-5
 
 
+def test_rank_scale_finds_no_pattern_where_all_receive_alike():
+    points = scatter(plot_attention(light_curve(5), np.ones(5), scale="rank"))
+    assert set(points.get_array()) == {0.0}
+
+
 def test_rank_of_one_observation_is_drawn():
     assert scatter(plot_attention(light_curve(1), [1.0], scale="rank")).get_array() == 0
 

@@ -293,3 +293,9 @@ def test_silhouette_without_scikit_learn_says_how_to_get_it(blobs, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
     with pytest.raises(ImportError, match=r"silhouette needs.*astromer\[benchmark\]"):
         silhouette(*blobs)
+
+
+def test_block_maps_do_not_write_minus_zero(layers, blobs, monkeypatch):
+    monkeypatch.setattr("astromer.figures.embedding_map.silhouette", lambda *_: -0.001)
+    (ax,) = plot_block_maps(layers[:1], blobs[1], method="pca")
+    assert ax.get_title(loc="right") == "silhouette 0.00"

@@ -46,6 +46,7 @@ def test_best_epoch_is_the_lowest_of_validation_and_of_r2_the_highest():
     ax = plot_learning_curves(table, metric="r2_hidden")
     assert line(ax, "best (epoch 2)").get_xydata().tolist() == [[2.0, 0.5]]
     assert ax.get_ylabel() == "R\N{SUPERSCRIPT TWO} of hidden points"
+    assert line(ax, "best (epoch 2)").get_color() == line(ax, "validation").get_color()
 
 
 def test_test_and_baselines_are_lines_across():
