@@ -410,11 +410,15 @@ def _choose_monitor(
     """Return the score to monitor; that of training where there is no validation."""
     own = name if has_validation else name.removeprefix(VALIDATION_PREFIX)
     names = [metric.name for metric in model.metrics]
-    is_open = _COMPILED in names
+    # Metrics given by name have none until they are used.
+    is_known = _COMPILED not in names
+    if validation_names is not None and own.startswith(VALIDATION_PREFIX):
+        is_known = True
+    names = [score for score in names if score != _COMPILED]
     if has_validation:
         scored = names if validation_names is None else validation_names
         names = [*names, *(VALIDATION_PREFIX + score for score in scored)]
-    if own not in names and not is_open:
+    if is_known and own not in names:
         raise ConfigError(unknown_name("monitor", name, names))
     return own
 

@@ -134,6 +134,7 @@ class SplitScorer:
         self.size = np.minimum(
             length[self.curve] - place * window_size, window_size
         ).astype(np.float64)
+        self.num_batches = -(-len(self.size) // data.options.batch_size)
 
     def __call__(self, model: keras.Model) -> dict[str, float]:
         """Return the scores by name."""
@@ -150,7 +151,8 @@ class SplitScorer:
         -------
         scores : ClassificationScores
         """
-        logits = model.predict(self.batches, verbose=0)
+        # Counted here: where light curves have no label, the dataset cannot tell.
+        logits = model.predict(self.batches, steps=self.num_batches, verbose=0)
         label = self.label[self.curve]
         weighted = ops.convert_to_numpy(ops.softmax(logits)) * self.size[:, None]
         # The sum is as good as the mean: what is largest is the same.

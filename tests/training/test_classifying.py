@@ -13,7 +13,6 @@ from sklearn.metrics import confusion_matrix, f1_score
 
 from astromer.errors import ConfigError, PresetError, RecordError, RunError
 from astromer.inference import classify
-from astromer.lightcurve import LightCurve
 from astromer.models import ClassifierConfig, ClassifierNetwork, Reconstructor
 from astromer.presets import (
     describe_preset,
@@ -49,7 +48,7 @@ def preset(tmp_path_factory):
 def run(preset, survey, tmp_path_factory):
     """A run of four epochs with what it reported, at a rate at which scores vary."""
     said = []
-    options = {**QUICK, "learning_rate": 0.1}
+    options = {**QUICK, "learning_rate": 3e-2, "hidden_units": (16,)}
     result = train_classifier(
         preset,
         survey,
@@ -162,6 +161,8 @@ def test_card_shows_classes_confusion_and_curves(run):
     assert any("validation F1 of light curves" in line for line in said)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(240)
 def test_one_and_one_epoch_are_two(preset, survey, tmp_path):
     # An unfrozen block has dropout, so that the seeds must go on, too.
     options = {**QUICK, "unfreeze": 1, "dropout": 0.3, "class_weights": "balanced"}
@@ -225,11 +226,11 @@ def asked(monkeypatch, preset, records, out, **options):
     return caught
 
 
-def test_options_reach_model_loss_and_data(preset, survey, tmp_path, monkeypatch):
+def test_options_reach_model_loss_and_data(preset, tmp_path, monkeypatch):
     plan, data, model = asked(
         monkeypatch,
         preset,
-        survey,
+        {"train": make_curves(21)},
         tmp_path / "run",
         head="gru",
         gru_units=3,
@@ -255,9 +256,8 @@ def test_options_reach_model_loss_and_data(preset, survey, tmp_path, monkeypatch
     )
     assert plan.model["classifier"] == model.classifier_config.to_dict()
     assert model.loss.label_smoothing == 0.1
-    large, small = plan.data["classes"]["train"].values()
-    assert model.loss.class_weights == [11 / large, 11 / small]
-    assert large != small
+    assert plan.data["classes"]["train"] == {"large": 10, "small": 11}
+    assert model.loss.class_weights == [21 / 20, 21 / 22]
     assert (model.seed, model.dtype_policy.name) == (7, "mixed_bfloat16")
     assert (data.task, data.options.seed) == ("classify", 7)
     model.optimizer.build(model.trainable_variables)
@@ -317,7 +317,6 @@ def test_light_curves_that_teach_nothing_leave_no_folder(
         ({"unfreeze": 3}, r"unfrozen_blocks=3, num_layers=2"),
         ({"head": "raw_gru", "unfreeze": 1}, "has no blocks to unfreeze"),
         ({"monitor": "val_f1_object"}, r'monitor="val_f1_object".*val_macro_f1_object'),
-        ({"monitor": "macro_f1_object"}, r'monitor="macro_f1_object"'),
         ({"label_smoothing": 1.0}, "label_smoothing=1"),
     ],
 )
@@ -355,28 +354,11 @@ def test_classifier_is_no_start(run, survey, tmp_path):
 
 
 def test_loss_that_is_no_number_names_the_objects(preset, tmp_path):
-    curves = make_curves(9)
-    broken = np.where(np.arange(len(curves[4])) == 3, 1e25, curves[4].mag)
-    records = {"train": curves, "validation": make_curves(12)[9:]}
-    replaced = LightCurve(
-        curves[4].time, curves[4].mag, curves[4].mag_err,
-        object_id="star04", class_name="small",
-    )  # fmt: skip
-    object.__setattr__(replaced, "mag", broken.astype(np.float32))
-    monkey = dataclasses.replace
-    curves[4] = replaced
-
-    def keep(curve, **changes):
-        new = monkey(curve, **changes)
-        object.__setattr__(new, "mag", curve.mag)
-        return new
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("astromer.training.labels.dataclasses.replace", keep)
-        with pytest.raises(RunError, match=r"no longer a number.*star04"):
-            train_classifier(
-                preset, records, tmp_path / "run", **{**QUICK, "batch_size": 9}
-            )
+    options = {**QUICK, "learning_rate": 1e38, "clip_norm": None, "batch_size": 6}
+    with pytest.raises(RunError, match=r"no longer a number.*star0\d"):
+        train_classifier(
+            preset, {"train": make_curves(6)}, tmp_path / "run", epochs=9, **options
+        )
 
 
 # --- Several devices
