@@ -108,7 +108,7 @@ class Workers:
         -------
         workers : Workers
         """
-        resolver = getattr(strategy, "cluster_resolver", None)
+        resolver: Any = getattr(strategy, "cluster_resolver", None)
         cluster = resolver.cluster_spec().as_dict() if resolver is not None else {}
         if not cluster:
             return cls()
