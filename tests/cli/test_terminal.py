@@ -116,7 +116,7 @@ def test_backend_is_chosen_before_keras_is_imported(monkeypatch):
     assert os.environ["KERAS_BACKEND"] == "tensorflow"
     terminal.choose_backend("jax")
     assert os.environ["KERAS_BACKEND"] == "jax"
-    with pytest.raises(ConfigError, match="not installed.*pip install torch"):
+    with pytest.raises(ConfigError, match=r"not installed.*pip install torch"):
         terminal.choose_backend("torch")
 
 

@@ -54,11 +54,9 @@ def main(records: Path, folder: Path) -> None:
     table = [f"{name} = {value}" for name, value in OPTIONS.items()]
     table += ["[encoder]", *(f"{name} = {value}" for name, value in ENCODER.items())]
     (folder / "options.toml").write_text("\n".join(table))
-    arguments = ["--config", str(folder / "options.toml"), "--backend", "jax"]
-    code = command(
-        ["pretrain", str(records), "--out", str(folder / "whole"), "--epochs", "2"]
-        + arguments
-    )
+    command_line = ["pretrain", str(records), "--out", str(folder / "whole")]
+    command_line += ["--config", str(folder / "options.toml"), "--epochs", "2"]
+    code = command([*command_line, "--backend", "jax"])
 
     import dataclasses
 
