@@ -378,9 +378,9 @@ class RunCallback(keras.callbacks.Callback):
         )
         raise RunError(
             f"The loss is no longer a number. Received: loss={loss} in epoch {epoch}, "
-            f"batch {step}, with the objects {named}{more}{others}. Look at their magnitudes; if "
-            "they are sound, lower `learning_rate` or `clip_norm`. The last checkpoint "
-            "is from before."
+            f"batch {step}, with the objects {named}{more}{others}. Look at their "
+            "magnitudes; if they are sound, lower `learning_rate` or `clip_norm`. The last "
+            "checkpoint is from before."
         )
 
 

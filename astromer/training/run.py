@@ -186,7 +186,8 @@ def run_training(
     workers = data.workers
     if not workers.is_chief:
         report(
-            f"This is {workers.name(workers.index)}. {workers.name(0)} writes and reports."
+            f"This is {workers.name(workers.index)}; {workers.name(0)} writes and "
+            "reports."
         )
         report, progress = logger.info, None
     steps = options.steps_per_epoch or data.batches_per_pass

@@ -7,6 +7,7 @@ batches of its own data; a step's global batch is what all of them bring.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import math
@@ -153,7 +154,7 @@ def share_from_chief(model: keras.Model, strategy: tf.distribute.Strategy) -> No
         kinds.setdefault(variable.dtype, []).append(variable)
     for variables in kinds.values():
         own = tf.concat([tf.reshape(v.value, [-1]) for v in variables], axis=0)
-        share = _on_all_replicas(strategy, _take_from_first, own.shape, own.dtype)
+        share = _on_all_replicas(strategy, _take_from_first, own.dtype)
         parts = tf.split(share(own), [math.prod(v.shape) for v in variables])
         for variable, part in zip(variables, parts, strict=True):
             variable.assign(tf.reshape(part, variable.shape))
@@ -178,7 +179,7 @@ def collect_from_workers(strategy: tf.distribute.Strategy, number: int) -> list[
     own = np.zeros(len(workers))
     # Every replica of a worker brings a share of the worker's.
     own[workers.index] = number * len(workers) / strategy.num_replicas_in_sync
-    total = _on_all_replicas(strategy, _sum_over_replicas, own.shape, tf.float64)
+    total = _on_all_replicas(strategy, _sum_over_replicas, tf.float64)
     return [round(value) for value in total(tf.constant(own)).numpy().tolist()]
 
 
@@ -201,7 +202,7 @@ def share_values_from_chief(values: Any, strategy: tf.distribute.Strategy) -> An
     own = np.zeros(size)
     if Workers.of(strategy).is_chief:
         own[:] = np.frombuffer(text, np.uint8)
-    share = _on_all_replicas(strategy, _take_from_first, own.shape, tf.float64)
+    share = _on_all_replicas(strategy, _take_from_first, tf.float64)
     return json.loads(share(tf.constant(own)).numpy().astype(np.uint8).tobytes())
 
 
@@ -239,7 +240,7 @@ class _Replicas:
         self.strategy = strategy
         self.num_workers = num_workers
         self._num_local = strategy.num_replicas_in_sync // num_workers
-        self._sum = _on_all_replicas(strategy, _sum_over_replicas, [None], tf.float64)
+        self._sum = _on_all_replicas(strategy, _sum_over_replicas, tf.float64)
 
     def build(self, spec: Any) -> None:
         """Make all variables now: they cannot be made within a replica's step."""
@@ -395,15 +396,15 @@ def _rows(batch: Any, place: Any, number: int) -> Any:
     return tf.nest.map_structure(cut, batch)
 
 
+@functools.cache
 def _on_all_replicas(
     strategy: tf.distribute.Strategy,
     function: Callable[[tf.Tensor], tf.Tensor],
-    shape: Any,
-    dtype: Any,
+    dtype: tf.DType,
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Compile a function whose result is the same on every replica."""
+    """Compile a function of a vector whose result is the same on every replica."""
 
-    @tf.function(input_signature=[tf.TensorSpec(shape, dtype)])
+    @tf.function(input_signature=[tf.TensorSpec([None], dtype)])
     def on_all(value: tf.Tensor) -> tf.Tensor:
         results = strategy.run(function, args=(value,))
         return strategy.experimental_local_results(results)[0]

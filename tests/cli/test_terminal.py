@@ -1,12 +1,15 @@
 """Numbers, tables and lines as they appear."""
 
+import importlib.util
 import io
+import os
 import sys
 
 import pytest
 from rich.console import Console
 
 from astromer.cli import terminal
+from astromer.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -102,3 +105,24 @@ def test_start_tensorflow_drops_its_notes_unless_debugging(
     del sys.modules["tensorflow"]
     sys.stderr.write("still heard\n")
     assert capfd.readouterr().err == shown + "still heard\n"
+
+
+def test_backend_is_chosen_before_keras_is_imported(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    found = {"jax": object()}
+    monkeypatch.setattr(importlib.util, "find_spec", found.get)
+    terminal.choose_backend(None)
+    assert os.environ["KERAS_BACKEND"] == "tensorflow"
+    terminal.choose_backend("jax")
+    assert os.environ["KERAS_BACKEND"] == "jax"
+    with pytest.raises(ConfigError, match=r"not installed.*pip install torch"):
+        terminal.choose_backend("torch")
+
+
+def test_backend_cannot_change_in_a_process(monkeypatch):
+    keras = pytest.importorskip("keras")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setenv("KERAS_BACKEND", keras.backend.backend())
+    with pytest.raises(ConfigError, match='backend="torch" after "tensorflow"'):
+        terminal.choose_backend("torch")

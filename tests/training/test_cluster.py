@@ -35,9 +35,9 @@ def folder(tmp_path_factory):
     return path
 
 
-def start(*arguments, **environment):
+def start(*arguments, module="tests.training.cluster", **environment):
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.training.cluster", *map(str, arguments)],
+        [sys.executable, "-m", module, *map(str, arguments)],
         cwd=ROOT,
         env={
             **os.environ,
@@ -51,7 +51,7 @@ def start(*arguments, **environment):
     )
 
 
-def start_two_workers(mode, folder):
+def start_two_workers(*arguments, **options):
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
         for own in sockets:
@@ -61,7 +61,10 @@ def start_two_workers(mode, folder):
     configs = [
         {"cluster": cluster, "task": {"type": "worker", "index": k}} for k in (0, 1)
     ]
-    return [start(mode, folder, TF_CONFIG=json.dumps(c)) for c in configs], ports
+    processes = [
+        start(*arguments, TF_CONFIG=json.dumps(config), **options) for config in configs
+    ]
+    return processes, ports
 
 
 def finish(processes):
