@@ -42,7 +42,7 @@ def main(records: str, out: str, when: str) -> None:
             die()
         fsync(descriptor)
 
-    os.fsync = fsync_or_die
+    os.fsync = fsync_or_die  # type: ignore[assignment]
     pretrain(records, out, config=CONFIG, progress=progress, **OPTIONS)
 
 
