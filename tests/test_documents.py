@@ -49,7 +49,7 @@ def test_ci_reads_the_test_command_from_the_readme():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_readme_python_blocks_run_one_after_the_other(tmp_path, monkeypatch):
     blocks = re.findall(
         r"^```python\n(.*?)^```", read("README.md"), re.DOTALL | re.MULTILINE

@@ -10,6 +10,8 @@ from tests.models.windows import make_inputs, randomize, tiny_config
 
 CLASS_NAMES = ("CEP", "EB", "RRab")
 HEADS = [*BLOCK_HEADS, "input_mean", "input_gru", "raw_gru"]
+KINDS = ["gamma", "max", "attention", "cls", "gru", "raw_gru"]
+"""One head for each kind of layer, for tests that take long."""
 FAST = {"run_eagerly": True}
 
 
@@ -217,7 +219,7 @@ def test_encoder_weights_of_another_config_are_refused():
         build().take_encoder_weights(other)
 
 
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("head", KINDS)
 def test_keras_file_restores_model_and_training(head, tmp_path, data):
     inputs, labels = data
     model = build(head, seed=3, dtype="mixed_bfloat16")
@@ -344,7 +346,7 @@ def test_frozen_blocks_drop_nothing_in_training(data):
     np.testing.assert_array_equal(model(inputs, training=False), resting)
 
 
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("head", KINDS)
 def test_mixed_precision_trains(head, data):
     inputs, labels = data
     model = build(head, dtype="mixed_bfloat16")

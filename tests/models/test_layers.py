@@ -342,3 +342,27 @@ def test_layer_returns_from_its_config(make, signature):
     assert again.get_config() == config
     arrays = [np.ones(shape, dtype) for shape, dtype in signature]
     np.testing.assert_array_equal(layer(*arrays), again(*arrays))
+
+
+# --- Dropout
+
+
+def test_dropout_is_that_of_keras_until_it_is_frozen(rng):
+    x = make_x(rng)
+    ours, theirs = layers.Dropout(0.5, seed=3), keras.layers.Dropout(0.5, seed=3)
+    np.testing.assert_array_equal(ours(x, training=True), theirs(x, training=True))
+    np.testing.assert_array_equal(ours(x), x)
+    for layer, drops in ((theirs, True), (ours, False)):
+        layer.trainable = False
+        assert (np.asarray(layer(x, training=True)) != x).any() == drops
+    ours.trainable = True
+    assert (np.asarray(ours(x, training=True)) != x).any()
+
+
+def test_frozen_block_drops_nothing_in_training(rng):
+    x = make_x(rng)
+    block = make_block(dropout=0.5, seed=1)
+    resting = np.asarray(block(x, bias_of()))
+    assert (np.asarray(block(x, bias_of(), training=True)) != resting).any()
+    block.trainable = False
+    np.testing.assert_array_equal(block(x, bias_of(), training=True), resting)
