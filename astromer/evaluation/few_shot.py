@@ -309,9 +309,15 @@ def _load_models(
     presets: Sequence[str | Path],
 ) -> dict[str, tuple[str | Path, Reconstructor]]:
     """Return presets and their models by name."""
+    names = [describe_preset(preset).name for preset in presets]
+    if len(set(names)) < len(names):
+        raise ConfigError(
+            "Presets of a benchmark need names of their own, which are those of their "
+            f"folders. Received: presets={[str(p) for p in presets]}. Rename a folder."
+        )
     return {
-        describe_preset(preset).name: (preset, load_preset(preset, Reconstructor))
-        for preset in presets
+        name: (preset, load_preset(preset, Reconstructor))
+        for name, preset in zip(names, presets, strict=True)
     }
 
 

@@ -43,6 +43,8 @@ PACKAGES: Final = (
     "nifty-ls",
 )
 FIGURE_DPI: Final = 160
+TEXT_COLUMNS: Final = ("Method", "Classifier")
+"""Columns that stand on the left; numbers stand on the right."""
 
 _STYLE: Final = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem;
@@ -51,7 +53,7 @@ h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums;
   font-size: .9rem; display: block; overflow-x: auto; }
 th, td { padding: .2rem .8rem .2rem 0; text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
+th.text, td.text { text-align: left; }
 thead th { border-bottom: 1px solid #999; } tr:hover td { background: #f4f4f4; }
 figure { margin: 1.5rem 0; } img { max-width: 100%; } figcaption, p.note {
   color: #555; font-size: .9rem; }
@@ -73,17 +75,25 @@ class Table:
         lines = [f"## {self.title}", "", self.note, ""] if self.note else []
         lines = lines or [f"## {self.title}", ""]
         lines.append(f"| {' | '.join(self.columns)} |")
-        lines.append("|---" + "|---:" * (len(self.columns) - 1) + "|")
+        sides = ("---" if name in TEXT_COLUMNS else "---:" for name in self.columns)
+        lines.append(f"|{'|'.join(sides)}|")
         lines += [f"| {' | '.join(row)} |" for row in self.rows]
         return "\n".join(lines) + "\n"
 
     def to_html(self) -> str:
         """Return a section of HTML."""
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in self.columns)
-        body = "\n".join(
-            f"<tr>{''.join(f'<td>{_cell(cell)}</td>' for cell in row)}</tr>"
+        kinds = [' class="text"' * (name in TEXT_COLUMNS) for name in self.columns]
+        head = "".join(
+            f"<th{kind}>{html.escape(name)}</th>"
+            for kind, name in zip(kinds, self.columns, strict=True)
+        )
+        rows = (
+            "".join(
+                f"<td{kind}>{_cell(c)}</td>" for kind, c in zip(kinds, row, strict=True)
+            )
             for row in self.rows
         )
+        body = "\n".join(f"<tr>{cells}</tr>" for cells in rows)
         note = f'<p class="note">{html.escape(self.note)}</p>\n' if self.note else ""
         return (
             f"<h2>{html.escape(self.title)}</h2>\n{note}"

@@ -186,6 +186,12 @@ def test_an_unknown_preset_is_named(tmp_path):
         make_methods(["nacho"], cache=tmp_path)
 
 
+def test_presets_of_one_name_are_refused(preset, tiny_model, tmp_path):
+    other = save_preset(tiny_model, tmp_path / "elsewhere" / "tiny")
+    with pytest.raises(ConfigError, match="names of their own"):
+        make_methods([preset, other])
+
+
 def test_every_baseline_names_known_classifiers():
     used = {name for chosen in module.BASELINES.values() for name in chosen}
     assert used <= {*CLASSIFIERS, *WITHOUT_BLOCKS}
