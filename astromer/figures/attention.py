@@ -103,6 +103,8 @@ def plot_attention(
         cmap=COLORMAP,
         norm=norm,
         linewidths=0,
+        # Thirty panels of dots in vectors would make a PDF of megabytes.
+        rasterized=True,
     )
     finish_light_curve(ax, light_curve, label, period)
     if own:
