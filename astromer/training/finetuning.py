@@ -67,7 +67,7 @@ def finetune(
             "A preset has its own architecture. Received: a table [encoder] in "
             f"{options}. Leave it out."
         )
-    workers = join_workers(chosen.strategy)
+    workers = join_workers(chosen.strategy, chosen.devices)
     return reconstruction_run(
         "finetune",
         folder,

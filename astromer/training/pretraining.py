@@ -89,7 +89,7 @@ def pretrain(
     """
     folder = RunFolder.open(out, "pretrain", resume=resume)
     chosen, table = resolve_options(PretrainOptions, folder, options, overrides)
-    workers = join_workers(chosen.strategy)
+    workers = join_workers(chosen.strategy, chosen.devices)
     start = _starting_model(folder, table if config is None else config, preset)
     return reconstruction_run(
         "pretrain",

@@ -211,7 +211,7 @@ def run_training(
         if workers.is_chief:
             folder.begin(plan)
         if workers.is_chief and folder.last.is_file():
-            state, accumulators = _go_on(folder, model, data, strategy, steps)
+            state, accumulators = _go_on(folder, model, data, strategy)
             report(f"Resumed after epoch {state.epoch}, batch {state.step}.")
             _compare_versions(folder, report)
         if len(workers) > 1:
@@ -385,13 +385,12 @@ def _go_on(
     model: keras.Model,
     data: RunData,
     strategy: Placement,
-    steps: int,
 ) -> tuple[RunState, list[Any]]:
     """Give the model all that the last checkpoint holds; return the rest of it."""
     checkpoint = read_checkpoint(folder.last)
     state = RunState.from_dict(checkpoint.state)
     saved = checkpoint.groups.get("metrics", [])
-    if state.step > state.epoch * steps and len(model.metrics_variables) != len(saved):
+    if saved and len(model.metrics_variables) != len(saved):
         # Metrics that `compile` was given by name have no variables until they are used.
         with strategy.scope():
             model.evaluate(train_stream(data, state.step), steps=1, verbose=0)

@@ -131,12 +131,14 @@ def one_device() -> Placement:
     return _OneDevice()
 
 
-def join_workers(name: StrategyName) -> Workers:
+def join_workers(
+    name: StrategyName, devices: Sequence[str] | int | None = None
+) -> Workers:
     """Connect the hosts, where a run has several, before TensorFlow computes anything.
 
     Parameters
     ----------
-    name : str
+    name, devices
         As for `make_strategy`.
 
     Returns
@@ -151,7 +153,9 @@ def join_workers(name: StrategyName) -> Workers:
     WorkerError
         If a worker does not come in time.
     """
-    return Workers.of(make_strategy(name)) if name == "multiworker" else Workers()
+    if name != "multiworker":
+        return Workers()
+    return Workers.of(make_strategy(name, devices))
 
 
 @functools.cache

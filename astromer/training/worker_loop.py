@@ -148,16 +148,13 @@ def share_from_chief(model: keras.Model, strategy: tf.distribute.Strategy) -> No
     """
     if strategy.num_replicas_in_sync == 1:
         return
-
-    kinds: dict[str, list[Any]] = {}
-    for variable in [*model.variables, *model.optimizer.variables]:
-        kinds.setdefault(variable.dtype, []).append(variable)
-    for variables in kinds.values():
-        own = tf.concat([tf.reshape(v.value, [-1]) for v in variables], axis=0)
-        share = _on_all_replicas(strategy, _take_from_first, own.dtype)
-        parts = tf.split(share(own), [math.prod(v.shape) for v in variables])
-        for variable, part in zip(variables, parts, strict=True):
-            variable.assign(tf.reshape(part, variable.shape))
+    # Exact for all that a model is made of, integers up to 2**53 included.
+    variables = [*model.variables, *model.optimizer.variables]
+    flat = [tf.reshape(tf.cast(v.value, tf.float64), [-1]) for v in variables]
+    share = _on_all_replicas(strategy, _take_from_first)
+    parts = tf.split(share(tf.concat(flat, axis=0)), [len(part) for part in flat])
+    for variable, part in zip(variables, parts, strict=True):
+        variable.assign(tf.reshape(tf.cast(part, variable.dtype), variable.shape))
 
 
 def collect_from_workers(strategy: tf.distribute.Strategy, number: int) -> list[int]:
@@ -179,7 +176,7 @@ def collect_from_workers(strategy: tf.distribute.Strategy, number: int) -> list[
     own = np.zeros(len(workers))
     # Every replica of a worker brings a share of the worker's.
     own[workers.index] = number * len(workers) / strategy.num_replicas_in_sync
-    total = _on_all_replicas(strategy, _sum_over_replicas, tf.float64)
+    total = _on_all_replicas(strategy, _sum_over_replicas)
     return [round(value) for value in total(tf.constant(own)).numpy().tolist()]
 
 
@@ -202,7 +199,7 @@ def share_values_from_chief(values: Any, strategy: tf.distribute.Strategy) -> An
     own = np.zeros(size)
     if Workers.of(strategy).is_chief:
         own[:] = np.frombuffer(text, np.uint8)
-    share = _on_all_replicas(strategy, _take_from_first, tf.float64)
+    share = _on_all_replicas(strategy, _take_from_first)
     return json.loads(share(tf.constant(own)).numpy().astype(np.uint8).tobytes())
 
 
@@ -240,7 +237,7 @@ class _Replicas:
         self.strategy = strategy
         self.num_workers = num_workers
         self._num_local = strategy.num_replicas_in_sync // num_workers
-        self._sum = _on_all_replicas(strategy, _sum_over_replicas, tf.float64)
+        self._sum = _on_all_replicas(strategy, _sum_over_replicas)
 
     def build(self, spec: Any) -> None:
         """Make all variables now: they cannot be made within a replica's step."""
@@ -398,13 +395,11 @@ def _rows(batch: Any, place: Any, number: int) -> Any:
 
 @functools.cache
 def _on_all_replicas(
-    strategy: tf.distribute.Strategy,
-    function: Callable[[tf.Tensor], tf.Tensor],
-    dtype: tf.DType,
+    strategy: tf.distribute.Strategy, function: Callable[[tf.Tensor], tf.Tensor]
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """Compile a function of a vector whose result is the same on every replica."""
 
-    @tf.function(input_signature=[tf.TensorSpec([None], dtype)])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float64)])
     def on_all(value: tf.Tensor) -> tf.Tensor:
         results = strategy.run(function, args=(value,))
         return strategy.experimental_local_results(results)[0]
