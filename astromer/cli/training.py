@@ -328,7 +328,7 @@ def _report(line: str) -> None:
 
 def _conclude(result: RunResult) -> None:
     """Print the scores, and what it took."""
-    numbers = ["R2", "RMSE [mag]", "R2 of a line", "R2 of the mean"]
+    numbers = ["R2", "RMSE [mag]", "R2, interpolation", "R2, mean"]
     table = terminal.make_table(
         "Hidden observations", ["split", *numbers], numeric=numbers
     )
