@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from astromer.records import convert, read_records, sample_records
     from astromer.simulate import simulate_survey
     from astromer.surveys import read_light_curves
+    from astromer.training import finetune, pretrain, train_classifier
 
 __all__ = [
     "Astromer",
@@ -38,14 +39,17 @@ __all__ = [
     "convert",
     "describe_preset",
     "fetch_preset",
+    "finetune",
     "import_released",
     "light_curves_from_frame",
     "list_presets",
     "load_dataset",
+    "pretrain",
     "read_light_curves",
     "read_records",
     "sample_records",
     "simulate_survey",
+    "train_classifier",
 ]
 
 _HOMES = {
@@ -62,14 +66,17 @@ _HOMES = {
     "convert": "astromer.records",
     "describe_preset": "astromer.presets.registry",
     "fetch_preset": "astromer.presets.released",
+    "finetune": "astromer.training",
     "import_released": "astromer.presets.released",
     "light_curves_from_frame": "astromer.lightcurve",
     "list_presets": "astromer.presets.registry",
     "load_dataset": "astromer.pipeline",
+    "pretrain": "astromer.training",
     "read_light_curves": "astromer.surveys",
     "read_records": "astromer.records",
     "sample_records": "astromer.records",
     "simulate_survey": "astromer.simulate",
+    "train_classifier": "astromer.training",
 }
 
 

@@ -60,6 +60,12 @@ def test_speed_is_that_of_what_was_done_while_someone_looked(monkeypatch):
     assert set(re.findall(r"[\d,]+/s", text)) == {"200/s"}
 
 
+def test_training_tells_details():
+    detail = "epoch 2 of 9, loss 0.1234"
+    text = shown(True, ("train", 64, 128, "windows", detail))
+    assert f"64 of 128 windows  {detail}" in text
+
+
 def test_each_stage_has_a_bar():
     text = shown(True, ("read", 1, 1, "files"), ("write", 3, 4, "shards"))
     assert "Read" in text

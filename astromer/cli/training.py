@@ -220,8 +220,11 @@ def pretrain(
     A run that was interrupted, even killed, goes on with --resume.
     """
     values = dict(locals())
+    from astromer.presets import find_preset
     from astromer.training.options import PretrainOptions
 
+    if preset is not None:
+        find_preset(preset)
     given = _given(context, PretrainOptions, values)
     from astromer.training import pretrain as train
 
@@ -439,7 +442,7 @@ def _report(line: str) -> None:
 
 def _conclude(result: RunResult) -> None:
     """Print the scores, and what it took."""
-    numbers = ["R2", "RMSE [mag]", "R2 of a line", "R2 of the mean"]
+    numbers = ["R2", "RMSE [mag]", "R2, interpolation", "R2, mean"]
     table = terminal.make_table(
         "Hidden observations", ["split", *numbers], numeric=numbers
     )

@@ -158,7 +158,8 @@ def stop_requests() -> Iterator[StopRequest]:
         yield request
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # None stands for one that was not set from Python.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 class RunCallback(keras.callbacks.Callback):
@@ -193,6 +194,7 @@ class RunCallback(keras.callbacks.Callback):
         self._seconds, self._cpu = state.seconds, state.cpu_seconds
         self._start, self._cpu_start = time.monotonic(), time.process_time()
         self._saved_at, self._saved_step = self._start, state.step
+        self._reported_at = self._start
 
     @property
     def step_in_epoch(self) -> int:
@@ -227,6 +229,7 @@ class RunCallback(keras.callbacks.Callback):
         if self.step_in_epoch < self.steps_per_epoch:
             if self.request.signal is not None or self._is_due():
                 self.save()
+                self._report_checkpoint(logs)
             self._stop_if_asked()
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -243,8 +246,7 @@ class RunCallback(keras.callbacks.Callback):
         if self.monitor not in logs:
             raise ConfigError(unknown_name("monitor", self.monitor, logs))
         value = float(logs[self.monitor])
-        sign = -1.0 if is_better_higher(self.monitor) else 1.0
-        better = state.best is None or sign * value < sign * state.best
+        better = self._is_better(value)
         state.waited = 0 if better else state.waited + 1
         if better:
             state.best, state.best_epoch = value, state.epoch
@@ -255,10 +257,17 @@ class RunCallback(keras.callbacks.Callback):
             )
         self.folder.write_metrics(state.rows)
         self.save()
-        self.report(self._describe_epoch(logs, better))
+        line = f"Epoch {state.epoch} of {self.options.epochs}: {self._describe(logs)}"
+        self._report(f"{line}{' (best so far)' if better else ''}")
         if self.is_exhausted:
             self.model.stop_training = True
         self._stop_if_asked()
+
+    def _is_better(self, value: float) -> bool:
+        best = self.state.best
+        if best is None or math.isnan(best):
+            return best is None or not math.isnan(value)
+        return value > best if is_better_higher(self.monitor) else value < best
 
     def save(self) -> None:
         """Write the checkpoint that a resumed run goes on from."""
@@ -303,15 +312,25 @@ class RunCallback(keras.callbacks.Callback):
         detail += doing and f", {doing}"
         self.progress("train", done, total, "windows", detail)
 
-    def _describe_epoch(self, logs: Mapping[str, Any], better: bool) -> str:
-        parts = [
+    def _describe(self, logs: Mapping[str, Any]) -> str:
+        return ", ".join(
             f"{title}{label} {logs[prefix + name]:.4f}"
             for title, prefix in (("", ""), ("validation ", VALIDATION_PREFIX))
             for name, label in self.shown.items()
             if f"{prefix}{name}" in logs
-        ]
-        line = f"Epoch {self.state.epoch} of {self.options.epochs}: {', '.join(parts)}"
-        return f"{line}{' (best so far)' if better else ''}"
+        )
+
+    def _report_checkpoint(self, logs: Mapping[str, Any]) -> None:
+        """Say how far it is, not oftener than a log of days can hold."""
+        quiet = (time.monotonic() - self._reported_at) / 60
+        if quiet >= self.options.checkpoint_minutes:
+            done = f"{self.step_in_epoch:,} of {self.steps_per_epoch:,}"
+            epoch = self.state.epoch + 1
+            self._report(f"Epoch {epoch}, batch {done}: {self._describe(logs)}; saved")
+
+    def _report(self, line: str) -> None:
+        self._reported_at = time.monotonic()
+        self.report(line)
 
     def _fail(self, loss: float) -> None:
         step, epoch = self.state.step, self.state.epoch + 1

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from astromer.errors import RunError
 from astromer.models import EncoderConfig, Reconstructor
 from astromer.presets import describe_preset, load_preset
 from astromer.progress import TrainingProgress
@@ -70,6 +71,12 @@ class StartingModel:
         if stored is None:
             return None
         model = stored["model"]
+        if model["start"] is not None and not folder.last.is_file():
+            raise RunError(
+                "The run was ended before its first checkpoint. Received: "
+                f"out={folder.path}, begun from the preset {model['start']['preset']}. "
+                "Give that preset again."
+            )
         return cls(EncoderConfig.from_dict(model["encoder"]), origin=model["start"])
 
     def to_dict(self) -> dict[str, Any]:

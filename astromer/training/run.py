@@ -25,7 +25,12 @@ from astromer.training.callbacks import (
     stop_requests,
 )
 from astromer.training.checkpoints import read_checkpoint, restore
-from astromer.training.data import RunData, fixed_batches, train_stream
+from astromer.training.data import (
+    RunData,
+    damage_explained,
+    fixed_batches,
+    train_stream,
+)
 from astromer.training.energy import EnergyEstimate, estimate_energy
 from astromer.training.events import EventWriter
 from astromer.training.fitting import fit
@@ -149,6 +154,8 @@ def run_training(
     RunError
         If the folder's run was begun with something else, the loss is no longer a
         number, or the disk is full.
+    RecordError
+        If a record is damaged.
     KeyboardInterrupt
         On Ctrl-C or SIGTERM, once the step at hand is done and saved.
     """
@@ -168,7 +175,11 @@ def run_training(
 
     folder.begin(plan)
     state = RunState()
-    with disk_errors_explained(folder.path), stop_requests() as request:
+    with (
+        disk_errors_explained(folder.path),
+        damage_explained(data.splits),
+        stop_requests() as request,
+    ):
         accumulators = None
         if folder.last.is_file():
             state, accumulators = _go_on(folder, model, data, strategy, steps)

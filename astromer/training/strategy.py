@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -99,7 +100,7 @@ def make_strategy(
     if name == "auto":
         name = "mirrored" if len(chosen) > 1 else "one"
     if name == "mirrored":
-        return tf.distribute.MirroredStrategy(chosen or known)
+        return _mirrored(tuple(chosen or known))
     if devices is None:
         return _OneDevice()
     if len(chosen) > 1:
@@ -156,6 +157,15 @@ def sum_over_replicas(value: Any) -> Any:
     if context is None or context.num_replicas_in_sync == 1:
         return value
     return context.all_reduce("sum", value)
+
+
+@functools.cache
+def _mirrored(devices: tuple[str, ...]) -> Placement:
+    # Once only: strategies number their collective operations from the same start, so
+    # that a second one on the same devices would meet the first one's.
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(list(devices))
 
 
 def _names(devices: Sequence[Any]) -> list[str]:

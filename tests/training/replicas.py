@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -14,9 +16,18 @@ import numpy as np
 import tensorflow as tf
 
 from astromer.models import Reconstructor
-from astromer.training import ReconstructionLoss, reconstruction_metrics
+from astromer.pipeline import load_dataset
+from astromer.presets import load_preset
+from astromer.training import (
+    Adam,
+    ReconstructionLoss,
+    make_strategy,
+    pretrain,
+    reconstruction_metrics,
+)
 from astromer.training.strategy import num_replicas, sum_over_replicas
 from tests.models.windows import make_inputs, make_targets, tiny_config
+from tests.training.conftest import make_curves
 
 # Nine windows in batches of four: three steps, and nothing left in the last one for
 # the second replica.
@@ -27,7 +38,28 @@ OPTIMIZERS = {
     # The gradient of a key's bias is zero but for rounding, which Adam with a smaller
     # epsilon would blow up into a step.
     "Adam": lambda: keras.optimizers.Adam(1e-2, epsilon=1e-3),
+    # Less than the gradient's norm: the clipping decides the step.
+    "clipped": lambda: Adam(1e-2, epsilon=1e-3, global_clipnorm=1e-3),
 }
+
+CURVES = {"train": make_curves(22), "validation": make_curves(31)[22:]}
+"""Of 22 windows in batches of 8 the last holds six; of 17 to validate, one."""
+
+RUN = {
+    "config": tiny_config(num_layers=1, dropout=0.0),
+    "batch_size": 8,
+    "learning_rate": 1e-2,
+    "epsilon": 1e-3,
+    "schedule": "constant",
+    "seed": 3,
+}
+
+
+CASES: tuple[tuple[str, Any], ...] = (
+    ("SGD", "released"),
+    ("Adam", "paper"),
+    ("clipped", "released"),
+)
 
 
 def train(strategy: Any, optimizer: str, form: Any) -> dict[str, Any]:
@@ -61,6 +93,60 @@ def train(strategy: Any, optimizer: str, form: Any) -> dict[str, Any]:
     }
 
 
+def score(strategy: Any) -> dict[str, Any]:
+    """Evaluate and predict windows from `load_dataset`, the last batch uneven."""
+    fixed = load_dataset(
+        CURVES["validation"], window_size=8, batch_size=8, training=False
+    )
+    with strategy.scope():
+        model = Reconstructor(tiny_config(num_layers=1), seed=0)
+        model.compile(
+            loss=ReconstructionLoss(),
+            metrics=reconstruction_metrics(),
+            jit_compile=False,
+        )
+    return {
+        "scores": model.evaluate(fixed, verbose=0, return_dict=True),
+        "predicted": model.predict(fixed, verbose=0).tolist(),
+    }
+
+
+def run_pretraining(out: Path, name: str) -> dict[str, Any]:
+    """Pretrain on one device or two; in one piece, and in two."""
+    where: dict[str, Any] = {
+        "one": {"strategy": "one", "devices": ["CPU:1"]},
+        "two": {"strategy": "mirrored", "devices": ["CPU:0", "CPU:1"]},
+    }[name]
+    said: list[str] = []
+    whole = pretrain(CURVES, out / name, epochs=2, **RUN, **where, report=said.append)
+    pretrain(CURVES, out / f"{name} in parts", epochs=1, **RUN, **where)
+    parts = pretrain(CURVES, out / f"{name} in parts", epochs=2, resume=True)
+    weights = load_preset(whole.preset, Reconstructor).get_weights()
+    return {
+        "history": whole.history,
+        "parts": parts.history,
+        "said": said[0],
+        "weights": np.concatenate([np.ravel(w) for w in weights]).tolist(),
+    }
+
+
+def choices() -> dict[str, Any]:
+    """Return which strategies come of which names, and on how many replicas."""
+    cases: dict[str, tuple[Any, Any]] = {
+        "auto": ("auto", None),
+        "auto of two": ("auto", 2),
+        "auto of one": ("auto", ["CPU:1"]),
+        "mirrored": ("mirrored", None),
+        "mirrored of one": ("mirrored", ["cpu:0"]),
+        "one": ("one", None),
+    }
+    found = {}
+    for case, (name, devices) in cases.items():
+        strategy = make_strategy(name, devices)
+        found[case] = [type(strategy).__name__, strategy.num_replicas_in_sync]
+    return found
+
+
 def main() -> None:
     """Print the results of every case, by number of replicas."""
     cpu = tf.config.list_physical_devices("CPU")[0]
@@ -68,19 +154,23 @@ def main() -> None:
     tf.config.set_logical_device_configuration(cpu, [logical, logical])
     strategies = {
         "one": tf.distribute.get_strategy(),
-        "two": tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]),
+        "two": make_strategy("mirrored", ["CPU:0", "CPU:1"]),
     }
     results: dict[str, Any] = {}
     for name, strategy in strategies.items():
         results[name] = {
             f"{optimizer} {form}": train(strategy, optimizer, form)
-            for optimizer, form in (("SGD", "released"), ("Adam", "paper"))
+            for optimizer, form in CASES
         }
         sums = strategy.run(
             tf.function(lambda: sum_over_replicas(tf.constant(2.0)) / num_replicas())
         )
         sums = strategy.experimental_local_results(sums)
         results[name]["means"] = [float(value) for value in sums]
+        results[name]["fixed"] = score(strategy)
+        with tempfile.TemporaryDirectory() as folder:
+            results[name]["run"] = run_pretraining(Path(folder), name)
+    results["choices"] = choices()
     json.dump(results, sys.stdout)
 
 

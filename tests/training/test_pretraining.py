@@ -202,8 +202,9 @@ def asked(monkeypatch, records, out, **options):
         raise InterruptedError
 
     monkeypatch.setattr(reconstruction, "run_training", catch)
+    config = None if "preset" in options else CONFIG
     with pytest.raises(InterruptedError):
-        pretrain(records, out, config=CONFIG, **options)
+        pretrain(records, out, config=config, **options)
     return caught
 
 
@@ -366,6 +367,23 @@ def test_loss_that_is_no_number_names_the_objects(tmp_path):
         pretrain(
             {"train": curves}, tmp_path / "run", config=CONFIG, epochs=9, batch_size=9
         )
+
+
+def test_run_that_ended_before_its_first_checkpoint_wants_its_preset(
+    run, survey, tmp_path, monkeypatch
+):
+    result, _ = run
+    folder = RunFolder(tmp_path / "run")
+    plan, _, _ = asked(monkeypatch, survey, folder.path, preset=result.preset)
+    folder.begin(plan)
+    with pytest.raises(RunError, match=r"before its first checkpoint.*preset preset"):
+        pretrain(survey, folder.path, resume=True)
+    again, _, model = asked(
+        monkeypatch, survey, folder.path, preset=result.preset, resume=True
+    )
+    assert again == plan
+    for a, b in zip(model.get_weights(), weights_of(result.preset), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_preset_and_config_exclude_each_other(run, survey, tmp_path):
