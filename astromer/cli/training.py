@@ -462,7 +462,7 @@ def _conclude(result: RunResult) -> None:
         # Of several workers the chief writes, on its own disk.
         terminal.output("Done: worker 0 has the preset.")
         return
-    numbers = ["R2", "RMSE [mag]", "R2 of a line", "R2 of the mean"]
+    numbers = ["R2", "RMSE [mag]", "R2, interpolation", "R2, mean"]
     table = terminal.make_table(
         "Hidden observations", ["split", *numbers], numeric=numbers
     )

@@ -159,7 +159,8 @@ def stop_requests() -> Iterator[StopRequest]:
         yield request
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # None stands for one that was not set from Python.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 class RunCallback(keras.callbacks.Callback):
@@ -252,8 +253,7 @@ class RunCallback(keras.callbacks.Callback):
         if self.monitor not in logs:
             raise ConfigError(unknown_name("monitor", self.monitor, logs))
         value = float(logs[self.monitor])
-        sign = -1.0 if is_better_higher(self.monitor) else 1.0
-        better = state.best is None or sign * value < sign * state.best
+        better = self._is_better(value)
         state.waited = 0 if better else state.waited + 1
         if better:
             state.best, state.best_epoch = value, state.epoch
@@ -275,6 +275,12 @@ class RunCallback(keras.callbacks.Callback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._is_together and self.model.stop_training and not self.is_exhausted:
             raise self._interrupt()
+
+    def _is_better(self, value: float) -> bool:
+        best = self.state.best
+        if best is None or math.isnan(best):
+            return best is None or not math.isnan(value)
+        return value > best if is_better_higher(self.monitor) else value < best
 
     def save(self) -> None:
         """Write the checkpoint that a resumed run goes on from."""

@@ -6,10 +6,11 @@ TensorFlow, with numpy on other backends.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -26,7 +27,14 @@ from astromer.training.options import TrainingOptions
 from astromer.training.strategy import devices_in_scope
 from astromer.training.workers import Workers
 
-__all__ = ["FIXED_SEED", "RunData", "Splits", "fixed_batches", "train_stream"]
+__all__ = [
+    "FIXED_SEED",
+    "RunData",
+    "Splits",
+    "damage_explained",
+    "fixed_batches",
+    "train_stream",
+]
 
 FIXED_SEED: Final = 1
 """Seed of the masks in validation and test: always the same, so that the scores of runs
@@ -308,6 +316,32 @@ class RunData:
         if self.task == "pretrain":
             options |= {"masking": self.masking, "error_weights": self.error_weights}
         return options
+
+
+@contextlib.contextmanager
+def damage_explained(splits: Splits) -> Iterator[None]:
+    """Turn TensorFlow's error for a damaged record into one that says what to do.
+
+    Parameters
+    ----------
+    splits : Splits
+        What is being read.
+
+    Raises
+    ------
+    RecordError
+        If a record's checksum is wrong.
+    """
+    try:
+        yield
+    except Exception as error:
+        # By name: on another backend there may be no TensorFlow.
+        if type(error).__name__ != "DataLossError":
+            raise
+        raise RecordError(
+            f"A record is damaged. Received: source={splits.folder}. `astromer verify` "
+            "names it; convert again, then resume."
+        ) from error
 
 
 def train_stream(data: RunData, start_batch: int = 0) -> Any:

@@ -11,7 +11,12 @@ from astromer.presets import save_preset
 from astromer.training.card import write_card
 from astromer.training.curves import save_learning_curves
 from astromer.training.run import RunResult, TrainedModel
-from astromer.training.run_folder import RunFolder, RunPlan, write_whole
+from astromer.training.run_folder import (
+    RunFolder,
+    RunPlan,
+    disk_errors_explained,
+    write_whole,
+)
 
 __all__ = ["finish_run"]
 
@@ -57,6 +62,11 @@ def finish_run(
     Returns
     -------
     result : RunResult
+
+    Raises
+    ------
+    RunError
+        If the disk is full.
     """
     state, energy = trained.state, trained.energy
     by_split = {split: dict(found) for split, found in scores.items()}
@@ -91,25 +101,26 @@ def finish_run(
         "training": {**plan.to_dict(), **facts},
         "metrics": by_split,
     }
-    card = write_card(
-        folder,
-        plan,
-        trained,
-        title=folder.path.resolve().name,
-        lead=f"{metadata['description']}.",
-        scores=table,
-        notes=notes,
-    )
-    picture = functools.partial(
-        save_learning_curves,
-        rows=state.rows,
-        panels=panels,
-        best_epoch=state.best_epoch,
-    )
-    picture(folder.curves)
-    save_preset(model, folder.preset, metadata=metadata, card=card)
-    picture(folder.preset / folder.curves.name)
-    write_whole(folder.card, lambda stream: stream.write(card.encode()))
-    summary = {"scores": by_split, **facts, "energy": energy.to_dict()}
-    folder.write_json(folder.result, {**summary, **(details or {})})
+    with disk_errors_explained(folder.path):
+        card = write_card(
+            folder,
+            plan,
+            trained,
+            title=folder.path.resolve().name,
+            lead=f"{metadata['description']}.",
+            scores=table,
+            notes=notes,
+        )
+        picture = functools.partial(
+            save_learning_curves,
+            rows=state.rows,
+            panels=panels,
+            best_epoch=state.best_epoch,
+        )
+        picture(folder.curves)
+        save_preset(model, folder.preset, metadata=metadata, card=card)
+        picture(folder.preset / folder.curves.name)
+        write_whole(folder.card, lambda stream: stream.write(card.encode()))
+        summary = {"scores": by_split, **facts, "energy": energy.to_dict()}
+        folder.write_json(folder.result, {**summary, **(details or {})})
     return result

@@ -21,7 +21,7 @@ from astromer.training.metrics import R2, RMSE, Subset
 from astromer.training.optimizers import make_optimizer
 from astromer.training.options import PretrainOptions
 from astromer.training.run import Report, RunResult, TrainedModel, run_training
-from astromer.training.run_folder import RunFolder, RunPlan, disk_errors_explained
+from astromer.training.run_folder import RunFolder, RunPlan
 from astromer.training.workers import Workers
 
 __all__ = ["StartingModel", "reconstruction_run"]
@@ -159,8 +159,7 @@ def reconstruction_run(
         report=report,
     )
     facts = dict(metadata or {})
-    with disk_errors_explained(folder.path):
-        result = _finish(folder, plan, data, start, trained, options, facts)
+    result = _finish(folder, plan, data, start, trained, options, facts)
     trained.leave()
     return result
 

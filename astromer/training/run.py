@@ -28,7 +28,12 @@ from astromer.training.callbacks import (
     stop_requests,
 )
 from astromer.training.checkpoints import read_checkpoint, restore
-from astromer.training.data import RunData, fixed_batches, train_stream
+from astromer.training.data import (
+    RunData,
+    damage_explained,
+    fixed_batches,
+    train_stream,
+)
 from astromer.training.energy import EnergyEstimate, estimate_energy
 from astromer.training.events import EventWriter
 from astromer.training.fitting import fit
@@ -171,6 +176,8 @@ def run_training(
     RunError
         If the folder's run was begun with something else, the loss is no longer a
         number, or the disk is full.
+    RecordError
+        If a record is damaged.
     WorkerError
         If another worker did not come or was lost.
     KeyboardInterrupt
@@ -204,6 +211,7 @@ def run_training(
         contextlib.ExitStack() as stack,
         _watched(workers),
         disk_errors_explained(folder.path),
+        damage_explained(data.splits),
         stop_requests() as request,
     ):
         _compare_plans(plan, strategy, workers)

@@ -45,7 +45,7 @@ def test_pretrain_then_finetune_ends_with_scores_and_presets(
     options = ["--config", config, "--epochs", 1, "--seed", 3, "--steps-per-epoch", 2]
     assert main(["pretrain", *map(str, [records, "--out", run, *options])]) == 0
     shown = capsys.readouterr()
-    assert "R2 of a line" in shown.out
+    assert "R2, interpolation" in shown.out
     assert "1 epoch in " in shown.out
     assert "g CO2e" in shown.out
     assert f"Preset: {run / 'preset'}" in shown.out

@@ -35,12 +35,12 @@ def main(records: str, out: str, when: str) -> None:
         if when == "batch" and len(batches) == 5:
             die()
 
-    def fsync_or_die(descriptor: Any) -> None:
-        syncs.append(descriptor)
+    def fsync_or_die(fd: Any) -> None:
+        syncs.append(fd)
         # Two for each file that is whole.
         if when == "write" and len(syncs) > 2 * WRITES_BEFORE:
             die()
-        fsync(descriptor)
+        fsync(fd)
 
     os.fsync = fsync_or_die  # type: ignore[assignment]
     pretrain(records, out, config=CONFIG, progress=progress, **OPTIONS)

@@ -3,6 +3,7 @@
 import json
 import re
 import resource
+import shutil
 import signal
 import time
 
@@ -10,9 +11,15 @@ import keras
 import numpy as np
 import pytest
 
-from astromer.errors import ConfigError, RunError
+from astromer.errors import ConfigError, RecordError, RunError
+from astromer.records import Manifest
 from astromer.training import TrainingOptions
-from astromer.training.callbacks import RunCallback, is_better_higher, stop_requests
+from astromer.training.callbacks import (
+    RunCallback,
+    RunState,
+    is_better_higher,
+    stop_requests,
+)
 from astromer.training.checkpoints import read_checkpoint
 from astromer.training.data import RunData, Splits, fixed_batches
 from astromer.training.run import run_training
@@ -270,6 +277,17 @@ def test_full_disk_leaves_the_last_checkpoint(tmp_path, whole):
     assert_same_run(path, whole[0])
 
 
+def test_damaged_record_is_a_sentence(tmp_path, survey):
+    records = tmp_path / "records"
+    shutil.copytree(survey, records)
+    shard = Manifest.load(records).shard_paths("train")[0]
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    shard.write_bytes(content)
+    with pytest.raises(RecordError, match=r"record is damaged.*`astromer verify`"):
+        train(tmp_path / "run", curves=records, epochs=1)
+
+
 def test_run_without_validation_says_so_and_watches_training(tmp_path):
     lines = []
     trained = train(
@@ -404,6 +422,26 @@ def test_other_versions_are_noticed(tmp_path):
     lines = []
     train(tmp_path / "run", epochs=1, resume=True, report=lines.append)
     assert any(f"keras 2.0.0 -> {keras.__version__}" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("monitor", "best", "value", "better"),
+    [
+        ("val_loss", None, 3.0, True),
+        ("val_loss", 3.0, 2.0, True),
+        ("val_loss", 3.0, 3.0, False),
+        ("val_accuracy", 0.5, 0.6, True),
+        ("val_accuracy", 0.5, 0.4, False),
+        ("val_loss", float("nan"), 9.0, True),
+        ("val_loss", float("nan"), float("nan"), False),
+        ("val_loss", 3.0, float("nan"), False),
+        ("val_loss", None, float("nan"), True),
+    ],
+)
+def test_score_is_better_or_not(monitor, best, value, better):
+    callback = RunCallback.__new__(RunCallback)
+    callback.monitor, callback.state = monitor, RunState(best=best)
+    assert callback._is_better(value) is better
 
 
 @pytest.mark.parametrize(
