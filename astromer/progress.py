@@ -6,6 +6,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 __all__ = ["Progress", "TrainingProgress", "show_progress"]
@@ -54,7 +55,8 @@ def show_progress(verbose: bool | None = None) -> Iterator[TrainingProgress]:
     Parameters
     ----------
     verbose : bool, optional
-        Whether to show anything; by default on a terminal and in notebooks.
+        Whether to show anything; by default on a terminal, and in notebooks
+        where ipywidgets is installed.
 
     Yields
     ------
@@ -67,7 +69,10 @@ def show_progress(verbose: bool | None = None) -> Iterator[TrainingProgress]:
 
     console = Console(stderr=True, highlight=False)
     if verbose is None:
-        verbose = console.is_terminal or "ipykernel" in sys.modules
+        # Without ipywidgets a notebook would get a warning in the place of a bar.
+        verbose = console.is_terminal or (
+            "ipykernel" in sys.modules and find_spec("ipywidgets") is not None
+        )
     with Bars(
         TextColumn("{task.description}"),
         BarColumn(),

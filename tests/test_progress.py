@@ -5,6 +5,7 @@ import sys
 import types
 
 import pytest
+import rich.progress
 
 from astromer.progress import show_progress
 
@@ -94,3 +95,19 @@ def test_interrupt_comes_through_and_leaves_the_cursor_visible():
         interrupted_work(stream)
     hide, show = "\x1b[?25l", "\x1b[?25h"
     assert stream.getvalue().rfind(show) > stream.getvalue().rfind(hide) >= 0
+
+
+@pytest.mark.parametrize(("widgets", "expected"), [(object(), False), (None, True)])
+def test_notebook_shows_bars_where_it_can(monkeypatch, widgets, expected):
+    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
+    monkeypatch.setattr("astromer.progress.find_spec", lambda _: widgets)
+    disabled = []
+
+    class Recorder(rich.progress.Progress):
+        def __init__(self, *columns, **options):
+            disabled.append(options["disable"])
+            super().__init__(*columns, **options)
+
+    monkeypatch.setattr("rich.progress.Progress", Recorder)
+    shown(None, *EMBED, stream=io.StringIO())
+    assert disabled == [expected]
