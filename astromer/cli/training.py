@@ -131,11 +131,11 @@ StrategyName = Annotated[
     ),
 ]
 BackendName = Annotated[
-    Literal["tensorflow", "jax", "torch"] | None,
+    Literal["tensorflow", "jax"] | None,
     typer.Option(
         "--backend",
         show_default="KERAS_BACKEND, else tensorflow",
-        help="What computes. Each trains alone: jax and torch need no TensorFlow.",
+        help="What computes. Each trains alone: jax needs no TensorFlow.",
         rich_help_panel=RUN,
     ),
 ]

@@ -164,7 +164,7 @@ class _Run:
                 "classifier": self.config.to_dict(),
                 "start": self.origin,
             },
-            data={**self.data.splits.to_dict(), "classes": self._count_classes()},
+            data={**self.data.to_dict(), "classes": self._count_classes()},
         )
         scorers: dict[str, SplitScorer] = {
             split: SplitScorer(self.data, split, len(self.classes.names), self.loss)
