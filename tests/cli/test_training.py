@@ -1,13 +1,16 @@
-"""`pretrain` and `finetune` on tiny records; most of what they do is tested below."""
+"""Runs on tiny and sample records; most of what they do is tested below."""
 
 import json
 
+import polars as pl
 import pytest
 
 from astromer.cli import main
 from astromer.models import Reconstructor
-from astromer.presets import load_preset
+from astromer.presets import load_preset, save_preset
+from astromer.records import Manifest, sample_records
 from astromer.training.run_folder import RunFolder
+from tests.models.windows import tiny_config
 from tests.pipeline.plain import write_records
 from tests.training.conftest import SPLIT, make_curves
 
@@ -75,6 +78,43 @@ def test_pretrain_then_finetune_ends_with_scores_and_presets(
     assert (a != b).any()
 
 
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory):
+    """A preset of two tiny blocks with windows of eight, and random weights."""
+    model = Reconstructor(tiny_config(), seed=0)
+    return save_preset(model, tmp_path_factory.mktemp("presets") / "tiny")
+
+
+def test_train_classifier_then_predict_on_the_sample(preset, tmp_path, capsys):
+    run, out = tmp_path / "run", tmp_path / "classes.parquet"
+    options = ["--head", "mean", "--unfreeze", 1, "--hidden-units", "6,4"]
+    options += ["--class-weights", "balanced", "--label-smoothing", 0.1]
+    options += ["--epochs", 1, "--batch-size", 16, "--dropout", 0.1]
+    arguments = [preset, sample_records(), "--out", run, *options]
+    assert main(["train-classifier", *map(str, arguments)]) == 0
+    shown = capsys.readouterr()
+    assert "48 light curves to train on, 16 to validate, 16 to test" in shown.err
+    assert "validation F1 of light curves" in shown.err
+    result = json.loads((run / "result.json").read_text())
+    assert f"{result['scores']['test']['macro_f1_object']:.4f}" in shown.out
+    names = list(Manifest.load(sample_records()).label_map)
+    for name in names:
+        assert name in shown.out.split("Classes in test")[1]
+    assert f"Preset: {run / 'preset'}" in shown.out
+    stored = RunFolder(run).read_config()["options"]
+    assert (stored["head"], stored["unfreeze"]) == ("mean", 1)
+    assert (stored["hidden_units"], stored["dropout"]) == ([6, 4], 0.1)
+    assert (stored["class_weights"], stored["label_smoothing"]) == ("balanced", 0.1)
+
+    arguments = [run, sample_records(), "--out", out]
+    assert main(["predict", *map(str, arguments)]) == 0
+    table = pl.read_parquet(out)
+    assert table.height == 80
+    assert [f"p_{name}" for name in names] == [
+        column for column in table.columns if column.startswith("p_")
+    ]
+
+
 def test_interrupted_run_says_that_it_is_saved(monkeypatch, tmp_path, records, capsys):
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt("Interrupted after batch 7, and saved.")
@@ -109,7 +149,7 @@ def test_bad_option_costs_no_tensorflow(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("command", ["pretrain", "finetune"])
+@pytest.mark.parametrize("command", ["pretrain", "finetune", "train-classifier"])
 def test_help_names_the_options_and_costs_nothing(command, modules_imported_by, capsys):
     modules, _ = modules_imported_by(command, "--help")
     assert not modules & {"tensorflow", "keras", "pandas", "polars", "matplotlib"}
@@ -126,3 +166,16 @@ def test_preset_that_does_not_exist_costs_no_tensorflow(
         "finetune", "no such", str(records), "--out", str(tmp_path / "run"), exit_code=2
     )
     assert "tensorflow" not in modules
+
+
+def test_bad_option_of_a_classifier_costs_no_tensorflow(
+    preset, records, tmp_path, modules_imported_by, capfd
+):
+    arguments = [preset, records, "--out", tmp_path / "run", "--label-smoothing", 1]
+    modules, _ = modules_imported_by(
+        "train-classifier", *map(str, arguments), exit_code=2
+    )
+    assert not modules & {"tensorflow", "keras"}
+    assert main(["train-classifier", *map(str, arguments)]) == 2
+    assert "Received: label_smoothing=1" in capfd.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -89,7 +89,9 @@ def main(records: Path, folder: Path) -> None:
     huge = np.full(len(curves[3].time), -1e30, np.float32)
     huge[0] = 1e30
     object.__setattr__(curves[3], "mag", huge)
-    results["bad"] = train("bad", {"train": curves}, monitor="loss", devices=1)
+    results["bad"] = train(
+        "bad", {"train": curves}, monitor="loss", devices=1, epochs=9
+    )
     results["bad ids"] = sorted(curve.object_id for curve in curves)
     json.dump(results, sys.stdout)
 

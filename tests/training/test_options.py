@@ -6,8 +6,10 @@ import pytest
 
 from astromer.cli import training as commands
 from astromer.errors import ConfigError
+from astromer.models import ClassifierConfig
 from astromer.pipeline import MaskingConfig
 from astromer.training import (
+    ClassifierOptions,
     EnergyConfig,
     FinetuneOptions,
     PretrainOptions,
@@ -15,7 +17,7 @@ from astromer.training import (
 )
 from astromer.training.options import MAY_CHANGE, read_options_file
 
-CLASSES = [TrainingOptions, PretrainOptions, FinetuneOptions]
+CLASSES = [TrainingOptions, PretrainOptions, FinetuneOptions, ClassifierOptions]
 
 OTHER = {
     "epochs": 7,
@@ -44,6 +46,15 @@ OTHER = {
     "error_weights": "paper",
     "masking": MaskingConfig(probed_fraction=0.6),
     "trainable": ("block_1", "head"),
+    "head": "cls",
+    "hidden_units": (9, 3),
+    "output_norm": False,
+    "dropout": 0.3,
+    "gru_units": 5,
+    "mixture": "released",
+    "unfreeze": "all",
+    "label_smoothing": 0.2,
+    "class_weights": "balanced",
 }
 """Another value than the default's for every option."""
 
@@ -181,6 +192,71 @@ def test_option_that_cannot_work_is_refused(options, message):
         FinetuneOptions.from_dict(options)
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"), [("0", 0), ("2", 2), (3, 3), ("all", "all")]
+)
+def test_unfrozen_blocks_are_a_number_or_all(given, expected):
+    assert ClassifierOptions(unfreeze=given).unfreeze == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("512, 256", (512, 256)), ("8", (8,)), ([4, 2], (4, 2)), ("", ())],
+)
+def test_hidden_units_are_a_list(given, expected):
+    assert ClassifierOptions(hidden_units=given).hidden_units == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"head": "gama"}, 'Did you mean "gamma"'),
+        ({"hidden_units": "a,b"}, "Received: hidden_units='a,b'"),
+        ({"hidden_units": [0]}, "Received: hidden_units=0"),
+        ({"unfreeze": "few"}, "Received: unfreeze='few'"),
+        ({"unfreeze": -1}, "unfrozen_blocks=-1"),
+        ({"unfreeze": "1,2"}, r"unfrozen_blocks=\(1, 2\)"),
+        ({"label_smoothing": -0.1}, "Received: label_smoothing=-0.1"),
+        ({"class_weights": "on"}, 'class_weights="on"'),
+        ({"dropout": 1.0}, "Received: dropout=1.0"),
+    ],
+)
+def test_option_of_a_classifier_that_cannot_work_is_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        ClassifierOptions.from_dict(options)
+
+
+def test_options_of_a_classifier_become_its_config():
+    options = ClassifierOptions(
+        head="gru",
+        gru_units=3,
+        hidden_units=(5,),
+        output_norm=False,
+        dropout=0.2,
+        unfreeze=2,
+        mixture="released",
+    )
+    assert options.classifier_config(["a", "b"]) == ClassifierConfig(
+        class_names=("a", "b"),
+        head="gru",
+        gru_units=3,
+        hidden_units=(5,),
+        output_norm=False,
+        dropout=0.2,
+        unfrozen_blocks=2,
+        mixture="released",
+    )
+    expected = ClassifierConfig(class_names=("a", "b"))
+    assert ClassifierOptions().classifier_config(["a", "b"]) == expected
+
+
+def test_released_set_of_a_classifier():
+    options = ClassifierOptions.from_name("released")
+    assert (options.learning_rate, options.patience) == (1e-3, 20)
+    assert (options.batch_size, options.schedule) == (2_500, "constant")
+    assert (options.mixture, options.monitor) == ("released", "val_loss")
+
+
 def test_cosine_may_be_longer_than_the_run_and_constant_rates_do_not_care():
     assert TrainingOptions(epochs=2, decay_epochs=4).decay_epochs == 4
     options = TrainingOptions(schedule="constant", epochs=9, decay_epochs=4)
@@ -217,7 +293,11 @@ def test_differences_are_those_that_alter_a_step():
 
 @pytest.mark.parametrize(
     ("command", "options_class"),
-    [(commands.pretrain, PretrainOptions), (commands.finetune, FinetuneOptions)],
+    [
+        (commands.pretrain, PretrainOptions),
+        (commands.finetune, FinetuneOptions),
+        (commands.train_classifier, ClassifierOptions),
+    ],
 )
 def test_flags_have_the_defaults_of_the_options(command, options_class):
     defaults = options_class()
@@ -225,4 +305,5 @@ def test_flags_have_the_defaults_of_the_options(command, options_class):
     shared = [f.name for f in dataclasses.fields(options_class) if f.name in flags]
     assert len(shared) > 10
     for name in shared:
-        assert flags[name].default == getattr(defaults, name), name
+        given = options_class(**{name: flags[name].default})
+        assert getattr(given, name) == getattr(defaults, name), name
