@@ -89,6 +89,8 @@ def test_commands_of_the_readme_exist():
     from astromer.cli.app import app
 
     group = typer.main.get_command(app)
-    used = set(re.findall(r"(?:^|bin/)astromer ([\w-]+)", read("README.md"), re.MULTILINE))
+    used = set(
+        re.findall(r"(?:^|bin/)astromer ([\w-]+)", read("README.md"), re.MULTILINE)
+    )
     assert used
     assert used <= set(group.commands)
