@@ -89,9 +89,8 @@ def main(records: Path, folder: Path) -> None:
     huge = np.full(len(curves[3].time), -1e30, np.float32)
     huge[0] = 1e30
     object.__setattr__(curves[3], "mag", huge)
-    results["bad"] = train(
-        "bad", {"train": curves}, monitor="loss", devices=1, epochs=9
-    )
+    changes = {"monitor": "loss", "devices": 1, "epochs": 9, "decay_epochs": 9}
+    results["bad"] = train("bad", {"train": curves}, **changes)
     results["bad ids"] = sorted(curve.object_id for curve in curves)
     json.dump(results, sys.stdout)
 
