@@ -87,7 +87,7 @@ def main(records: Path, folder: Path) -> None:
     curves = [*read_records(records, split="train")][:8]
     # Magnitudes that no light curve may have, whose squares no float32 holds.
     huge = np.full(len(curves[3].time), -1e30, np.float32)
-    huge[0] = 1e30
+    huge[::2] = 1e30
     object.__setattr__(curves[3], "mag", huge)
     changes = {"monitor": "loss", "devices": 1, "epochs": 9, "decay_epochs": 9}
     results["bad"] = train("bad", {"train": curves}, **changes)
