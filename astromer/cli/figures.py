@@ -13,6 +13,7 @@ import typer
 from rich.markup import escape
 
 from astromer.cli import terminal
+from astromer.cli.embeddings import Preset, report_dropped
 from astromer.errors import ConfigError, PresetError, unknown_name
 from astromer.progress import show_progress
 
@@ -32,10 +33,6 @@ FIND: Final = "find"
 
 WHICH = "Which light curves"
 
-Preset = Annotated[
-    str,
-    typer.Argument(metavar="PRESET", help="Name (`astromer presets list`) or folder."),
-]
 Curves = Annotated[
     list[Path],
     typer.Argument(
@@ -177,7 +174,7 @@ def masking(
     dpi: Dpi = 300,
 ) -> None:
     """Show what pretraining hides, falsifies and leaves of a window."""
-    _check_files(out)
+    _check(out)
     (curve,) = _choose(inputs, survey, passband, objects, number=1)
     terminal.start_tensorflow()
     from astromer.figures import mask_window, plot_masking
@@ -218,7 +215,7 @@ def architecture(
     dpi: Dpi = 300,
 ) -> None:
     """Draw a model as a diagram, with its sizes and parameters."""
-    _check_files(out)
+    _check(out)
     encoder, classifier = _options_of(name)
     if num_classes is not None:
         classifier = types.SimpleNamespace(
@@ -256,7 +253,7 @@ def magnitudes(
     dpi: Dpi = 300,
 ) -> None:
     """Compare the magnitudes of classes, passbands or inputs."""
-    _check_files(out)
+    _check(out)
     groups = _groups(inputs, by, survey, passband, classes)
     import numpy as np
 
@@ -280,7 +277,7 @@ def time_steps(
     dpi: Dpi = 300,
 ) -> None:
     """Compare the times between observations of classes, passbands or inputs."""
-    _check_files(out)
+    _check(out)
     groups = _groups(inputs, by, survey, passband, classes)
     from astromer import figures
 
@@ -304,7 +301,7 @@ def learning_curves(
     dpi: Dpi = 300,
 ) -> None:
     """Plot a metric of training and validation by epoch."""
-    _check_files(out)
+    _check(out)
     import polars as pl
 
     from astromer.figures import plot_learning_curves
@@ -329,7 +326,7 @@ def finetuning(
     dpi: Dpi = 300,
 ) -> None:
     """Plot the error before and after finetuning, and the minutes it took."""
-    _check_files(out)
+    _check(out)
     from astromer.figures import plot_finetuning
     from astromer.figures.results import finetuning_rows
 
@@ -364,7 +361,7 @@ def attention(
     dpi: Dpi = 300,
 ) -> None:
     """Show what each head of every block looks at, on folded light curves."""
-    _check_files(out)
+    _check(out, preset)
     number = None if block is not None else 1
     curves = _choose(inputs, survey, passband, objects, classes, number=number)
     periods = _periods(period, curves)
@@ -406,7 +403,7 @@ def f1(
     dpi: Dpi = 300,
 ) -> None:
     """Compare the macro F1 of methods by the number of labels."""
-    _check_files(out)
+    _check(out)
     from astromer.figures import plot_f1
 
     rows = _rows(results, dataset=dataset, method=method, classifier=classifier)
@@ -424,7 +421,7 @@ def gamma(
     dpi: Dpi = 300,
 ) -> None:
     """Plot the weights that a classifier gives to the outputs of the blocks."""
-    _check_files(out)
+    _check(out)
     from astromer.figures import plot_gamma
     from astromer.figures.results import layer_weights
 
@@ -454,7 +451,7 @@ def block_maps(
     dpi: Dpi = 300,
 ) -> None:
     """Map embeddings after every block, with the silhouette of the classes."""
-    _check_files(out)
+    _check(out, preset)
     import numpy as np
 
     from astromer.figures import group_light_curves, plot_block_maps
@@ -489,7 +486,7 @@ def confusion(
     dpi: Dpi = 300,
 ) -> None:
     """Show which class is taken for which, by the number of labels."""
-    _check_files(out)
+    _check(out)
     from astromer.figures import plot_confusions
     from astromer.figures.results import confusions
 
@@ -522,7 +519,7 @@ def reconstructions(
     dpi: Dpi = 300,
 ) -> None:
     """Plot light curves and what the model gives for each observation, unseen."""
-    _check_files(out)
+    _check(out, preset)
     curves = _choose(inputs, survey, passband, objects, classes)
     periods = _periods(period, curves)
     model = _load(preset)
@@ -551,7 +548,7 @@ def light_curves(
     dpi: Dpi = 300,
 ) -> None:
     """Plot light curves, the first of every class, against time or phase."""
-    _check_files(out)
+    _check(out)
     curves = _choose(inputs, survey, passband, objects, classes)
     from astromer.figures import make_axes, plot_light_curve
     from astromer.figures.style import TEXT_WIDTH_IN
@@ -579,7 +576,7 @@ def embedding_map(
     dpi: Dpi = 300,
 ) -> None:
     """Map embeddings, a color per class."""
-    _check_files(out)
+    _check(out)
     from astromer.figures import plot_embedding_map
 
     values, names = _read_embeddings(embeddings)
@@ -587,12 +584,15 @@ def embedding_map(
     _save(ax, out, dpi, terminal.counted(len(values), "embedding"))
 
 
-def _check_files(out: Sequence[Path]) -> None:
-    """Refuse a wrong suffix now, not after minutes of work."""
+def _check(out: Sequence[Path], preset: str | None = None) -> None:
+    """Refuse a wrong suffix or preset now, not after minutes of work."""
     from astromer.figures.style import check_format
+    from astromer.presets import find_preset
 
     for path in out:
         check_format(path)
+    if preset is not None:
+        find_preset(preset)
 
 
 def _save(ax: Axes, out: Sequence[Path], dpi: float, what: str) -> None:
@@ -612,30 +612,28 @@ def _read(
 ) -> Iterator[LightCurve]:
     """Read light curves of records and survey files, without Keras."""
     from astromer.records import MANIFEST_NAME, read_records
-    from astromer.surveys import read_light_curves
+    from astromer.surveys import Dropped, read_light_curves
 
-    number, known = 0, set[str]()
+    known, dropped = set[str | None](), Dropped()
     for path in inputs:
         is_records = survey is None and (path / MANIFEST_NAME).is_file()
         for curve in (
-            read_records(path) if is_records else read_light_curves(path, survey)
+            read_records(path)
+            if is_records
+            else read_light_curves(path, survey, dropped=dropped)
         ):
-            if passband is not None and curve.passband != passband:
-                continue
-            if curve.class_name is not None:
+            if passband is None or curve.passband == passband:
                 known.add(curve.class_name)
-            if not classes or curve.class_name in classes:
-                number += 1
-                yield curve
-    for name in classes or ():
-        if name not in known:
-            raise ConfigError(unknown_name("class", name, known))
-    if not number:
+                if not classes or curve.class_name in classes:
+                    yield curve
+    report_dropped(dropped)
+    if not known:
         only = f' with passband="{passband}"' if passband is not None else ""
         raise ConfigError(
-            f"There are no light curves to draw. Received: none{only}. "
-            "Check the input and the passband's name."
+            "There are no light curves to draw. Received: none"
+            f"{only} in {', '.join(map(str, inputs))}. Check the passband's name."
         )
+    _check_classes(classes, known)
 
 
 def _groups(
@@ -649,10 +647,27 @@ def _groups(
 
     if by != "input":
         return group_light_curves(_read(inputs, survey, passband, classes), by)
-    return {
-        name: list(_read([path], survey, passband, classes))
+    groups = {
+        name: list(_read([path], survey, passband))
         for name, path in _short_names(inputs).items()
     }
+    if not classes:
+        return groups
+    # A class need not be in every input.
+    _check_classes(
+        classes, {c.class_name for curves in groups.values() for c in curves}
+    )
+    return {
+        name: [curve for curve in curves if curve.class_name in classes]
+        for name, curves in groups.items()
+    }
+
+
+def _check_classes(classes: Sequence[str] | None, known: set[str | None]) -> None:
+    names = {name for name in known if name is not None}
+    for name in classes or ():
+        if name not in names:
+            raise ConfigError(unknown_name("class", name, names))
 
 
 def _short_names(inputs: Sequence[Path]) -> dict[str, Path]:
@@ -757,10 +772,6 @@ def _read_periods(path: Path, objects: Sequence[str]) -> list[float | None]:
 
 
 def _load(preset: str) -> Any:
-    """Load a model; a name that does not exist fails before TensorFlow starts."""
-    from astromer.presets import find_preset
-
-    find_preset(preset)
     terminal.start_tensorflow()
     from astromer import Astromer
 

@@ -172,6 +172,13 @@ def test_wrong_suffix_is_refused_before_any_work(preset, survey, tmp_path, capsy
     assert ".pdf, .png, .svg" in shown
 
 
+@pytest.mark.parametrize("verb", ["attention", "block-maps", "reconstructions"])
+def test_unknown_preset_is_refused_before_any_work(verb, tmp_path, capsys):
+    out = str(tmp_path / "figure.png")
+    shown = refuse(capsys, verb, "machoo", "no-such-file", "--out", out)
+    assert 'Did you mean "macho"' in shown
+
+
 def test_masking_options_reach_the_window(survey, tmp_path, capsys, spy):
     calls = spy("mask_window")
     draw(tmp_path, "masking", survey, "--object", "three", "--seed", "4")
@@ -227,6 +234,31 @@ def test_samples_of_inputs_are_named_by_them(survey, tmp_path, spy, capsys):
     draw(tmp_path, "magnitudes", str(other), str(again), "--by", "input")
     ((samples,), _) = calls[1]
     assert list(samples) == [f"{tmp_path.name}/other", "folder/other"]
+
+
+def test_class_need_not_be_in_every_input(survey, tmp_path, spy, capsys):
+    other = tmp_path / "other.csv"
+    lines = ["object_id,time,mag,mag_err,class_name"]
+    lines += [f"{name},{n},15,0.1,{name}" for name in ("RRc", "EC") for n in (1, 2)]
+    other.write_text("\n".join(lines))
+    calls = spy("plot_magnitudes")
+    options = ["--by", "input", "--class", "EC"]
+    draw(tmp_path, "magnitudes", survey, str(other), *options)
+    ((samples,), _) = calls[0]
+    found = {name: len(values) for name, values in samples.items()}
+    assert found == {"survey": 2 * 40, "other": 2}
+    out = ["--out", str(tmp_path / "figure.png")]
+    options = ["--by", "input", "--class", "DSCT"]
+    shown = refuse(capsys, "magnitudes", survey, str(other), *options, *out)
+    assert "Known: EC, LPV, RRab, RRc" in shown
+
+
+def test_bad_observations_are_counted(tmp_path, capsys):
+    path = tmp_path / "stars.csv"
+    path.write_text("object_id,time,mag,mag_err\na,1,15,0.1\na,2,nan,0.1\na,3,15,0.1\n")
+    draw(tmp_path, "time-steps", str(path))
+    first, *_ = capsys.readouterr().out.splitlines()
+    assert first.startswith("1 bad observation left out: ")
 
 
 def test_inputs_that_differ_in_their_suffix_stay_two():
