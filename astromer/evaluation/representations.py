@@ -5,6 +5,7 @@ Vectors are computed once per light curve and found again by its content.
 
 from __future__ import annotations
 
+import abc
 import copy
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -85,8 +86,8 @@ class Representation(Protocol):
         """Return a vector per window, None where there are no windows."""
 
 
-class _Cached:
-    """Rows of light curves from a cache, which `compute` fills."""
+class _Cached(abc.ABC):
+    """Rows of light curves from a cache, which `_compute` fills."""
 
     name: str
     key: str
@@ -132,10 +133,11 @@ class _Cached:
                 values.append(rows)
         return Rows(np.concatenate(values), np.array(owner))
 
+    @abc.abstractmethod
     def _compute(
         self, light_curves: Sequence[LightCurve]
     ) -> Sequence[NDArray[np.floating]]:
-        raise NotImplementedError
+        """Return the rows of each light curve."""
 
 
 class Features(_Cached):

@@ -129,9 +129,11 @@ def test_sequences_are_shared_and_kept(tiny_model, objects, tmp_path, monkeypatc
     embedding = FrozenEmbedding(tiny_model, "tiny")
     Sequences(embedding, tmp_path).prepare(objects)
     kept = Sequences(embedding, tmp_path)
-    monkeypatch.setattr(kept, "_compute", None)
+    computed = []
+    monkeypatch.setattr(kept, "_compute", computed.append)
     for head in ("max", "cls"):
         HeadMethod(head, embedding, sequences=kept, training=QUICK).prepare(objects)
+    assert computed == []
 
 
 def test_keys_tell_methods_apart(tiny_model):
