@@ -13,10 +13,12 @@ __all__ = [
     "BLOCK_HEADS",
     "GRU_HEADS",
     "AttentionMask",
+    "BlockNorm",
     "ClassifierConfig",
     "EncoderConfig",
     "Head",
     "HiddenMagnitude",
+    "MagnitudeScale",
     "Mixture",
     "Normalization",
     "Residual",
@@ -27,6 +29,8 @@ TimeEncodingName = Literal["sinusoidal", "log_period"]
 Residual = Literal["none", "dense", "identity"]
 HiddenMagnitude = Literal["token", "zero", "leak"]
 AttentionMask = Literal["exclude", "released_astromer1"]
+BlockNorm = Literal["after", "before"]
+MagnitudeScale = Literal["none", "visible"]
 Normalization = Literal["window", "light_curve"]
 Head = Literal[
     "gamma",
@@ -43,6 +47,10 @@ Mixture = Literal["sum", "released"]
 
 BLOCK_HEADS: Final = ("gamma", "mean", "max", "attention", "cls", "gru")
 """Heads that look at the encoder's blocks; the others are baselines without them."""
+MAX_PERIODS: Final = 8
+"""Candidates are the best of two dozen fits, many of them near each other."""
+MIN_FREQUENCIES: Final = 1024
+"""Fewer would not hold the peaks that are fitted."""
 GRU_HEADS: Final = ("gru", "input_gru", "raw_gru")
 """Heads that are a recurrent network."""
 
@@ -51,6 +59,8 @@ _CHOICES: dict[str, Any] = {
     "residual": Residual,
     "hidden_magnitude": HiddenMagnitude,
     "attention_mask": AttentionMask,
+    "block_norm": BlockNorm,
+    "magnitude_scale": MagnitudeScale,
     "normalization": Normalization,
 }
 
@@ -68,6 +78,21 @@ _VARIANTS: dict[str, dict[str, Any]] = {
         "intermediate_dim": 512,
         "residual": "dense",
         "hidden_magnitude": "token",
+    },
+    # Ours: each observation knows its phase at the periods that the window shows.
+    "astromer_period": {
+        "num_layers": 3,
+        "head_dim": 32,
+        "hidden_dim": 192,
+        "intermediate_dim": 256,
+        "residual": "identity",
+        "block_norm": "before",
+        "dropout": 0.0,
+        "time_encoding": "log_period",
+        "longest_period": 3_000.0,
+        "shortest_period": 0.05,
+        "magnitude_scale": "visible",
+        "num_periods": 4,
     },
 }
 
@@ -143,6 +168,9 @@ class EncoderConfig(_Options):
     residual: Residual = "dense"
     """Path around attention and feed-forward network: none (Astromer 1), a learned
     dense layer (Astromer 2 as released), or the identity."""
+    block_norm: BlockNorm = "after"
+    """Where a block normalizes: `after` each sum, as published, or `before` attention
+    and feed-forward network, so that the residual path runs through untouched."""
     dropout: float = 0.1
     """Share of values dropped in training after the input embedding, the attention
     output and the feed-forward network."""
@@ -162,6 +190,20 @@ class EncoderConfig(_Options):
     attention_mask: AttentionMask = "exclude"
     """`exclude` gives hidden and padded keys no attention (Eq. 3);
     `released_astromer1` adds 1 to their logits as the released code does."""
+    magnitude_scale: MagnitudeScale = "none"
+    """`visible` divides magnitudes by the scatter of a window's visible ones, and tells
+    the encoder the logarithm of that scatter: shapes then look alike at any amplitude.
+    The reconstruction is scaled back."""
+    num_periods: int = 0
+    """Candidate periods of the visible observations that the encoder is told, with the
+    phase of every observation; see `PeriodSearch`. None by default, as published."""
+    period_harmonics: int = 4
+    """Harmonics fitted at each candidate."""
+    max_frequency: float = 20.0
+    """Highest frequency searched [1/d]."""
+    num_frequencies: int = 131_072
+    """Frequencies searched, a power of two, in equal steps from zero: for periods good
+    to a cycle over N days, `max_frequency` times N."""
     window_size: int = 200
     """Observations per window (L)."""
     normalization: Normalization = "window"
@@ -176,8 +218,10 @@ class EncoderConfig(_Options):
             "hidden_dim",
             "intermediate_dim",
             "window_size",
+            "period_harmonics",
         ):
             _check_positive_integer(name, getattr(self, name))
+        self._check_periods()
         if self.embedding_dim is not None:
             _check_positive_integer("embedding_dim", self.embedding_dim)
         for name in ("time_base", "shortest_period", "longest_period"):
@@ -198,6 +242,11 @@ class EncoderConfig(_Options):
                 f"shortest_period={self.shortest_period}, "
                 f"longest_period={self.longest_period}."
             )
+        if self.block_norm == "before" and self.residual == "none":
+            raise ConfigError(
+                "Without a residual path nothing runs past the normalization. Received: "
+                'residual="none", block_norm="before". Use residual="identity".'
+            )
         if self.input_dim % 2:
             raise ConfigError(
                 "The input embedding needs an even number of channels, a sine and a "
@@ -210,6 +259,38 @@ class EncoderConfig(_Options):
                 'Use residual="dense" or equal sizes.'
             )
 
+    def _check_periods(self) -> None:
+        number: Any = self.num_periods
+        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+            raise ConfigError(
+                "`num_periods` must be an integer, zero or more. "
+                f"Received: num_periods={number!r}."
+            )
+        if number > MAX_PERIODS:
+            raise ConfigError(
+                f"At most {MAX_PERIODS} candidate periods are fitted. "
+                f"Received: num_periods={number}."
+            )
+        if number and self.magnitude_scale == "none":
+            raise ConfigError(
+                "Periods are searched in scaled magnitudes. Received: "
+                f'num_periods={number} with magnitude_scale="none". '
+                'Use magnitude_scale="visible".'
+            )
+        _check_number("max_frequency", self.max_frequency)
+        if not 0.0 < self.max_frequency < math.inf:
+            raise ConfigError(
+                "`max_frequency` must be positive. "
+                f"Received: max_frequency={self.max_frequency}."
+            )
+        _check_positive_integer("num_frequencies", self.num_frequencies)
+        size = self.num_frequencies
+        if size < MIN_FREQUENCIES or size & (size - 1):
+            raise ConfigError(
+                f"`num_frequencies` must be a power of two, {MIN_FREQUENCIES} or more. "
+                f"Received: num_frequencies={size}."
+            )
+
     @property
     def input_dim(self) -> int:
         """Channels of the input embedding, `embedding_dim` or else `hidden_dim`."""
@@ -217,11 +298,11 @@ class EncoderConfig(_Options):
 
     @classmethod
     def from_name(cls, name: str, **overrides: Any) -> Self:
-        """Return the options of a published architecture.
+        """Return the options of a named architecture: the published ones, or ours.
 
         Parameters
         ----------
-        name : {"astromer1", "astromer2"}
+        name : {"astromer1", "astromer2", "astromer_period"}
             Architecture.
         **overrides
             Options to change, by field name.

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from astromer import batch
-from astromer.models import layers
+from astromer.models import layers, periods
 from astromer.models.config import EncoderConfig
 from astromer.models.configured import ConfiguredModel
 
@@ -89,6 +89,7 @@ class Encoder(ConfiguredModel):
                 hidden_dim=config.hidden_dim,
                 intermediate_dim=config.intermediate_dim,
                 residual=config.residual,
+                norm=config.block_norm,
                 dropout=config.dropout,
                 seed=seeds[index + 2],
                 name=f"block_{index}",
@@ -99,14 +100,25 @@ class Encoder(ConfiguredModel):
 
         # === Functional model ===
         inputs = window_inputs()
-        mag = visible_mag(inputs[batch.MAG], inputs[batch.VALID], inputs[batch.HIDDEN])
+        masks = inputs[batch.VALID], inputs[batch.HIDDEN]
+        mag = inputs[batch.MAG]
+        conditions = []
+        if config.magnitude_scale == "visible":
+            mag, _, scatter = periods.VisibleScale(name="visible_scale")(mag, *masks)
+            conditions = _conditions(
+                config, inputs[batch.TIME], mag, scatter, masks, seeds[0], policy
+            )
         x = keras.layers.Add(name="input_embedding", dtype=policy)(
-            [embed_mag(mag), encode_time(inputs[batch.TIME])]
+            [
+                embed_mag(visible_mag(mag, *masks)),
+                encode_time(inputs[batch.TIME]),
+                *conditions,
+            ]
         )
         x = layers.Dropout(
             config.dropout, seed=seeds[1], name="input_dropout", dtype=policy
         )(x)
-        bias = attention_bias(inputs[batch.VALID], inputs[batch.HIDDEN])
+        bias = attention_bias(*masks)
         sequences = [x]
         for block in blocks:
             x = block(x, bias)
@@ -130,6 +142,51 @@ class Encoder(ConfiguredModel):
         return [
             self.get_layer(f"block_{index}") for index in range(self.config.num_layers)
         ]
+
+
+def _conditions(
+    config: EncoderConfig,
+    time: Any,
+    scaled: Any,
+    scatter: Any,
+    masks: tuple[Any, Any],
+    seed: int | None,
+    policy: Any,
+) -> list[Any]:
+    """Return what a window as a whole adds to its input embedding."""
+    seeds = layers.spawn_seeds(seed, 3)
+
+    def dense(units: int, name: str, index: int, activation: str | None = None) -> Any:
+        return keras.layers.Dense(
+            units,
+            activation=activation,
+            kernel_initializer=keras.initializers.GlorotUniform(seeds[index]),
+            name=name,
+            dtype=policy,
+        )
+
+    conditions = []
+    facts = periods.MagnitudeStatistics(name="magnitude_statistics")(
+        scaled, scatter, *masks
+    )
+    if config.num_periods:
+        phases, candidates = periods.PeriodSearch(
+            config.num_periods,
+            config.period_harmonics,
+            config.max_frequency,
+            config.num_frequencies,
+            name="period_search",
+        )(time, scaled, *masks)
+        conditions.append(dense(config.input_dim, "phase_embedding", 0)(phases))
+        facts = keras.layers.Concatenate(name="window_facts", dtype="float32")(
+            [facts, candidates]
+        )
+    x = dense(2 * config.input_dim, "window_hidden", 1, "tanh")(facts)
+    x = dense(config.input_dim, "window_embedding", 2)(x)
+    conditions.append(
+        keras.layers.Reshape((1, config.input_dim), name="per_window", dtype=policy)(x)
+    )
+    return conditions
 
 
 def _time_encoding(config: EncoderConfig) -> keras.layers.Layer:

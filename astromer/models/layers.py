@@ -9,7 +9,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from astromer.models.config import AttentionMask, HiddenMagnitude, Residual
+from astromer.models.config import (
+    AttentionMask,
+    BlockNorm,
+    HiddenMagnitude,
+    Residual,
+)
 
 __all__ = [
     "BRANCH_SCALE",
@@ -332,7 +337,8 @@ class AttentionBlock(keras.layers.Layer):
 
     With learned residuals (Astromer 2) it computes ``h = LN(Dense(x) +
     dropout(attention(x)))`` and ``LN(Dense(h) + dropout(ffn(h)))``; Astromer 1 has
-    neither of the two dense paths.
+    neither of the two dense paths. With ``norm="before"`` both branches see normalized
+    input instead, and the sums stay as they are.
 
     Call arguments: ``x`` of shape ``(batch, window_size, channels)`` and ``bias`` from
     `AttentionBias`; returns ``(batch, window_size, hidden_dim)``, with
@@ -340,8 +346,8 @@ class AttentionBlock(keras.layers.Layer):
 
     Parameters
     ----------
-    num_heads, head_dim, hidden_dim, intermediate_dim, residual, dropout
-        See `EncoderConfig`.
+    num_heads, head_dim, hidden_dim, intermediate_dim, residual, dropout, norm
+        See `EncoderConfig`, where the last is `block_norm`.
     seed : int, optional
         Seed of initial weights and dropout.
     """
@@ -355,9 +361,11 @@ class AttentionBlock(keras.layers.Layer):
         residual: Residual,
         dropout: float,
         seed: int | None = None,
+        norm: BlockNorm = "after",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.norm = norm
         self.num_heads = num_heads
         self.head_dim = head_dim
         self.hidden_dim = hidden_dim
@@ -405,26 +413,30 @@ class AttentionBlock(keras.layers.Layer):
         if self.residual == "dense":
             self.attention_residual.build(x_shape)
             self.output_residual.build(hidden_shape)
-        self.attention_norm.build(hidden_shape)
+        self.attention_norm.build(x_shape if self.norm == "before" else hidden_shape)
         self.output_norm.build(hidden_shape)
 
     def call(
         self, x: Any, bias: Any, training: bool = False, return_weights: bool = False
     ) -> Any:
-        attended, weights = self.attention(x, bias, return_weights=True)
+        before = self.norm == "before"
+        attended, weights = self.attention(
+            self.attention_norm(x) if before else x, bias, return_weights=True
+        )
         h = self.attention_dropout(attended, training=training)
         if self.residual == "dense":
             h = self.attention_residual(x) + h
         elif self.residual == "identity":
             h = x + h
-        h = self.attention_norm(h)
-        y = self.output_projection(self.intermediate(h))
+        h = h if before else self.attention_norm(h)
+        y = self.intermediate(self.output_norm(h) if before else h)
+        y = self.output_projection(y)
         y = self.output_dropout(y, training=training)
         if self.residual == "dense":
             y = self.output_residual(h) + y
         elif self.residual == "identity":
             y = h + y
-        y = self.output_norm(y)
+        y = y if before else self.output_norm(y)
         return (y, weights) if return_weights else y
 
     def compute_output_shape(self, x_shape: Any, *_: Any, **__: Any) -> Any:
@@ -440,6 +452,7 @@ class AttentionBlock(keras.layers.Layer):
             "residual": self.residual,
             "dropout": self.dropout,
             "seed": self.seed,
+            "norm": self.norm,
         }
 
 

@@ -13,6 +13,7 @@ from astromer.models.config import EncoderConfig
 from astromer.models.configured import ConfiguredModel
 from astromer.models.encoder import Encoder, window_inputs
 from astromer.models.layers import BRANCH_SCALE, LAYER_NORM_EPSILON
+from astromer.models.periods import VisibleScale
 
 __all__ = ["Reconstructor"]
 
@@ -74,9 +75,12 @@ class Reconstructor(ConfiguredModel):
 
         # === Functional model ===
         inputs = window_inputs()
-        super().__init__(
-            inputs=inputs, outputs=flatten(dense(norm(encoder(inputs)))), name=name
-        )
+        outputs = flatten(dense(norm(encoder(inputs))))
+        if encoder.config.magnitude_scale == "visible":
+            masks = inputs[batch.VALID], inputs[batch.HIDDEN]
+            _, mean, scatter = VisibleScale(name="scale")(inputs[batch.MAG], *masks)
+            outputs = outputs * scatter + mean
+        super().__init__(inputs=inputs, outputs=outputs, name=name)
         self.dtype_policy = policy
 
         # === Config ===

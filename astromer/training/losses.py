@@ -1,4 +1,4 @@
-"""The pretraining loss in the forms of paper and release (Eqs. 4 and 5)."""
+"""The pretraining loss: as in paper and release (Eqs. 4 and 5), and in units of scatter."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from astromer.errors import ConfigError, unknown_name
+from astromer.models.periods import SMALLEST_SCATTER_MAG
 from astromer.training.options import LossForm
 from astromer.training.strategy import num_replicas, sum_over_replicas
 
@@ -16,13 +17,17 @@ __all__ = ["ReconstructionLoss"]
 
 @keras.saving.register_keras_serializable("astromer")
 class ReconstructionLoss(keras.losses.Loss):
-    """Root mean square error over the probed observations of a batch.
+    """Error over the probed observations of a batch.
 
     With residuals ``r``, probed mask ``m`` and weights ``w`` of N windows:
 
     - released: ``sqrt(1/N sum_i (sum_l m w r^2 / sum_l m))``, every window alike;
     - paper: ``sqrt(1/(N-1) sum_i sum_l m w r^2)``, Eq. 4, or Eq. 5 with weights
-      ``1 / e``; it grows with the number of probed observations.
+      ``1 / e``; it grows with the number of probed observations;
+    - scaled: ``1/N sum_i (sum_l m w huber(r / s_i) / sum_l m)``, where ``s_i`` is the
+      scatter of the window's probed magnitudes about their mean and ``huber(x)`` is
+      ``x^2 / 2`` up to 1 and ``|x| - 1/2`` beyond. Every window counts alike, whatever
+      its amplitude, and outliers count less.
 
     A window without probed observations adds nothing to the sums but counts in N.
     Under a distribution strategy the sums run over all replicas before the root, so
@@ -30,12 +35,12 @@ class ReconstructionLoss(keras.losses.Loss):
 
     Call arguments: ``y_true`` and ``y_pred`` of shape ``(batch, window_size, 1)`` [mag]
     and ``sample_weight`` of shape ``(batch, window_size)``, the probed mask times
-    positive weights. Returns a scalar [mag].
+    positive weights. Returns a scalar [mag]; `scaled` has no unit.
 
     Parameters
     ----------
-    form : {"released", "paper"}
-        Which of the two.
+    form : {"released", "paper", "scaled"}
+        Which of the three.
     """
 
     def __init__(
@@ -59,16 +64,21 @@ class ReconstructionLoss(keras.losses.Loss):
         # Where nothing counts, a residual may be anything, even NaN. Kept out before the
         # square: NaN times a zero slope is NaN, too.
         residual = ops.where(weight > 0, residual, 0.0)
-        squares = weight * ops.square(residual)
-        per_window = ops.sum(squares, axis=-1)
-        count = ops.cast(ops.shape(residual)[0], "float32")
-        if self.form == "released":
-            probed = ops.sum(ops.cast(weight > 0, "float32"), axis=-1)
-            per_window = per_window / ops.maximum(probed, 1.0)
-            windows = sum_over_replicas(count)
+        counted = ops.cast(weight > 0, "float32")
+        if self.form == "scaled":
+            scatter = _scatter(ops.cast(y_true, "float32")[..., 0], counted)
+            errors = weight * _huber(residual / scatter)
         else:
-            windows = ops.maximum(sum_over_replicas(count) - 1.0, 1.0)
+            errors = weight * ops.square(residual)
+        per_window = ops.sum(errors, axis=-1)
+        windows = sum_over_replicas(ops.cast(ops.shape(residual)[0], "float32"))
+        if self.form == "paper":
+            windows = ops.maximum(windows - 1.0, 1.0)
+        else:
+            per_window = per_window / ops.maximum(ops.sum(counted, axis=-1), 1.0)
         mean = sum_over_replicas(ops.sum(per_window)) / windows
+        if self.form == "scaled":
+            return mean / num_replicas()
         # The root's slope at zero is infinite; a perfect batch must not give NaN.
         loss = ops.sqrt(ops.maximum(mean, keras.config.epsilon() ** 2))
         # Keras adds the replicas' gradients up.
@@ -76,3 +86,18 @@ class ReconstructionLoss(keras.losses.Loss):
 
     def get_config(self) -> dict[str, Any]:
         return {"form": self.form, "name": self.name}
+
+
+def _scatter(mag: Any, counted: Any) -> Any:
+    """Return the standard deviation of what counts of each window, (batch, 1) [mag]."""
+    number = ops.maximum(ops.sum(counted, axis=-1, keepdims=True), 1.0)
+    mag = ops.where(counted > 0, mag, 0.0)
+    mean = ops.sum(mag, axis=-1, keepdims=True) / number
+    deviation = counted * ops.square(mag - mean)
+    variance = ops.sum(deviation, axis=-1, keepdims=True) / number
+    return ops.sqrt(variance) + SMALLEST_SCATTER_MAG
+
+
+def _huber(x: Any) -> Any:
+    size = ops.abs(x)
+    return ops.where(size < 1.0, 0.5 * ops.square(x), size - 0.5)

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 ClassWeights = Literal["off", "balanced"]
-LossForm = Literal["released", "paper"]
+LossForm = Literal["released", "paper", "scaled"]
 Precision = Literal["float32", "mixed_bfloat16"]
 Recipe = Literal["default", "released"]
 Schedule = Literal["constant", "cosine"]

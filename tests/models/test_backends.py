@@ -121,6 +121,14 @@ TWINS = [
         attention_mask="released_astromer1",
     ),
     tiny_config(time_encoding="log_period", residual="identity"),
+    tiny_config(
+        residual="identity",
+        block_norm="before",
+        magnitude_scale="visible",
+        num_periods=2,
+        period_harmonics=2,
+        num_frequencies=4096,
+    ),
 ]
 
 

@@ -15,6 +15,8 @@ POSITIVE_INTEGERS = (
     "embedding_dim",
     "intermediate_dim",
     "window_size",
+    "period_harmonics",
+    "num_frequencies",
 )
 CHOICES = (
     "residual",
@@ -22,8 +24,16 @@ CHOICES = (
     "hidden_magnitude",
     "attention_mask",
     "normalization",
+    "block_norm",
+    "magnitude_scale",
 )
-NUMBERS = ("dropout", "time_base", "shortest_period", "longest_period")
+NUMBERS = (
+    "dropout",
+    "time_base",
+    "shortest_period",
+    "longest_period",
+    "max_frequency",
+)
 
 # One valid value per field, none of them the default.
 OTHER_VALUES = {
@@ -43,12 +53,19 @@ OTHER_VALUES = {
     "attention_mask": "released_astromer1",
     "window_size": 50,
     "normalization": "light_curve",
+    "block_norm": "before",
+    "magnitude_scale": "visible",
+    "num_periods": 2,
+    "period_harmonics": 3,
+    "max_frequency": 12.0,
+    "num_frequencies": 4096,
 }
 
 
 def test_config_checks_every_field():
     names = {field.name for field in dataclasses.fields(EncoderConfig)}
-    assert names == {*POSITIVE_INTEGERS, *CHOICES, *NUMBERS} == set(OTHER_VALUES)
+    checked = {*POSITIVE_INTEGERS, *CHOICES, *NUMBERS, "num_periods"}
+    assert names == checked == set(OTHER_VALUES)
 
 
 @pytest.mark.parametrize("name", POSITIVE_INTEGERS)
@@ -102,6 +119,22 @@ def test_config_raises_for_value_that_is_no_number(name, value):
         (
             {"residual": "identity", "embedding_dim": 16, "hidden_dim": 32},
             "Received: embedding_dim=16, hidden_dim=32. Use residual=",
+        ),
+        ({"num_periods": -1}, "zero or more. Received: num_periods=-1"),
+        ({"num_periods": 2.0}, "zero or more. Received: num_periods=2.0"),
+        ({"num_periods": True}, "zero or more. Received: num_periods=True"),
+        (
+            {"num_periods": 9, "magnitude_scale": "visible"},
+            "At most 8 candidate periods are fitted. Received: num_periods=9",
+        ),
+        ({"num_periods": 1}, 'with magnitude_scale="none". Use magnitude_scale='),
+        ({"max_frequency": 0.0}, "must be positive. Received: max_frequency=0.0"),
+        ({"max_frequency": float("inf")}, "Received: max_frequency=inf"),
+        ({"num_frequencies": 5000}, "1024 or more. Received: num_frequencies=5000"),
+        ({"num_frequencies": 512}, "1024 or more. Received: num_frequencies=512"),
+        (
+            {"block_norm": "before", "residual": "none"},
+            'Received: residual="none", block_norm="before"',
         ),
     ],
 )

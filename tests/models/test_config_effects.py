@@ -16,6 +16,7 @@ from astromer.models import (
 from tests.models.windows import make_inputs, tiny_config
 
 LOG_PERIOD = {"time_encoding": "log_period"}
+PERIODS = {"magnitude_scale": "visible", "num_periods": 2, "num_frequencies": 2048}
 
 # Option: what goes with it, and a value other than that of `tiny_config`.
 CHANGES = {
@@ -35,9 +36,15 @@ CHANGES = {
     "attention_mask": ({}, "released_astromer1"),
     "window_size": ({}, 5),
     "normalization": ({}, "light_curve"),
+    "block_norm": ({}, "before"),
+    "magnitude_scale": ({}, "visible"),
+    "num_periods": (PERIODS, 1),
+    "period_harmonics": (PERIODS, 1),
+    "max_frequency": (PERIODS, 1.0),
+    "num_frequencies": (PERIODS, 1024),
 }
 SIZES = {"num_layers", "num_heads", "head_dim", "hidden_dim", "embedding_dim"}
-SIZES |= {"intermediate_dim"}
+SIZES |= {"intermediate_dim", "num_periods", "period_harmonics"}
 IN_WINDOWS = {"window_size", "normalization"}
 
 

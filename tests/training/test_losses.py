@@ -32,6 +32,15 @@ def loss_of(form, residual, weight):
         pytest.param("paper", PROBED, (9 / 2) ** 0.5, id="paper"),
         # Eq. 5: 0.5 + 1 + 8 over 3 - 1.
         pytest.param("paper", PROBED * WEIGHT, (9.5 / 2) ** 0.5, id="paper weighted"),
+        # Constant magnitudes have a scatter of 0.001: 1000 and 2000, 2000, nothing.
+        pytest.param("scaled", PROBED, (1499.5 + 1999.5) / 3, id="scaled"),
+        # 500 and 500, less a half each time its weight; 4000 less 1.
+        pytest.param(
+            "scaled",
+            PROBED * WEIGHT,
+            ((499.75 + 499.875) / 2 + 3999.0) / 3,
+            id="scaled weighted",
+        ),
     ],
 )
 def test_loss_equals_worked_example(form, weight, expected):
@@ -51,7 +60,25 @@ def test_paper_form_of_one_window_does_not_divide_by_zero():
     assert loss_of("paper", RESIDUAL[:1], PROBED[:1]) == pytest.approx(5**0.5)
 
 
-@pytest.mark.parametrize("form", ["released", "paper"])
+def test_scaled_form_is_hubers_in_units_of_scatter():
+    y_true = np.array([[0.0, 2.0, 50.0], [0.0, 200.0, -3.0]], dtype="float32")[..., None]
+    probed = np.array([[1, 1, 0], [1, 1, 0]], dtype="float32")
+    residual = np.array([[0.5, 3.0, 9.0], [50.0, 300.0, 9.0]], dtype="float32")
+    value = ReconstructionLoss("scaled")(y_true, y_true - residual[..., None], probed)
+    # Scatter 1 and 100: two windows that differ in amplitude alone, 0.5 and 3 of it.
+    assert float(value) == pytest.approx((0.5**2 / 2 + 2.5) / 2, rel=2e-3)
+
+
+def test_scaled_form_ignores_scale():
+    y_true = np.array([[0.1, 0.4, 0.9, 0.2]], dtype="float32")[..., None]
+    values = [
+        float(ReconstructionLoss("scaled")(k * y_true, np.zeros_like(y_true), None))
+        for k in (1.0, 10.0)
+    ]
+    assert values[1] == pytest.approx(values[0], rel=1e-2)
+
+
+@pytest.mark.parametrize("form", ["released", "paper", "scaled"])
 def test_loss_ignores_what_is_not_probed(form):
     residual = np.where(PROBED > 0, RESIDUAL, np.nan)
     y_pred = tf.constant(residual[..., None])
@@ -64,7 +91,7 @@ def test_loss_ignores_what_is_not_probed(form):
     assert (gradient[PROBED > 0] > 0.0).all()
 
 
-@pytest.mark.parametrize("form", ["released", "paper"])
+@pytest.mark.parametrize("form", ["released", "paper", "scaled"])
 @pytest.mark.parametrize("weight", [PROBED, np.zeros_like(PROBED)])
 def test_perfect_batch_gives_finite_gradient(form, weight):
     y_pred = tf.zeros((3, 4, 1))

@@ -1,0 +1,407 @@
+"""Periods of a window's visible observations, found inside the model."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+__all__ = ["SMALLEST_SCATTER_MAG", "MagnitudeStatistics", "PeriodSearch", "VisibleScale"]
+
+SMALLEST_SCATTER_MAG: Final = 1e-3
+"""Added to the scatter of a window, so that a constant one has a scale too [mag]."""
+
+NUM_PEAKS: Final = 12
+"""Highest peaks of the periodogram that are fitted."""
+
+BASES: Final = (1.0, 0.5)
+"""What a peak's frequency is multiplied by: the light curve of an eclipsing binary
+repeats at half the frequency of its highest peak."""
+
+PERIOD_CHANNELS: Final = 12
+"""Sines, and as many cosines, by which a frequency's logarithm is described."""
+
+_BIN: Final = 32
+_OFFSETS: Final = (-0.35, 0.0, 0.35)
+_RIDGE: Final = 0.3
+_PHASES: Final = 48
+_TINY: Final = 1e-12
+_TWO_PI: Final = 2.0 * math.pi
+
+
+@keras.saving.register_keras_serializable("astromer")
+class VisibleScale(keras.layers.Layer):
+    """Give magnitudes the mean and scatter of what is visible of their window.
+
+    Call arguments: ``mag`` [mag], ``valid`` and ``hidden``, each of shape ``(batch,
+    window_size)``. Returns ``scaled`` of that shape, dimensionless, zero where hidden
+    or padding; ``mean`` and ``scatter``, of shape ``(batch, 1)`` [mag].
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "dtype": "float32"})
+
+    def call(self, mag: Any, valid: Any, hidden: Any) -> Any:
+        visible = ops.logical_and(valid, ops.logical_not(hidden))
+        weight = ops.cast(visible, "float32")
+        count = ops.maximum(ops.sum(weight, axis=1, keepdims=True), 1.0)
+        mag = ops.where(visible, mag, 0.0)
+        mean = ops.sum(mag, axis=1, keepdims=True) / count
+        centered = ops.where(visible, mag - mean, 0.0)
+        variance = ops.sum(ops.square(centered), axis=1, keepdims=True) / count
+        scatter = ops.sqrt(ops.maximum(variance, _TINY)) + SMALLEST_SCATTER_MAG
+        return centered / scatter, mean, scatter
+
+    def compute_output_shape(self, mag_shape: Any, *_: Any, **__: Any) -> Any:
+        return mag_shape, (mag_shape[0], 1), (mag_shape[0], 1)
+
+
+@keras.saving.register_keras_serializable("astromer")
+class MagnitudeStatistics(keras.layers.Layer):
+    """Describe the distribution of the visible magnitudes of a window.
+
+    Call arguments: ``scaled`` magnitudes, shape ``(batch, window_size)``, and
+    ``scatter``, shape ``(batch, 1)`` [mag], from `VisibleScale`, with ``valid`` and
+    ``hidden``. Returns ``(batch, 3)``, dimensionless: the decimal logarithm of the
+    scatter, 0 at 0.1 mag; half the skewness, and the decimal logarithm of the kurtosis,
+    0 for a normal distribution, both within -2 and 2.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "dtype": "float32"})
+
+    def call(self, scaled: Any, scatter: Any, valid: Any, hidden: Any) -> Any:
+        weight = ops.cast(ops.logical_and(valid, ops.logical_not(hidden)), "float32")
+        count = ops.maximum(ops.sum(weight, axis=1, keepdims=True), 1.0)
+        weight = weight / count
+        skewness = ops.sum(weight * scaled**3, axis=1, keepdims=True)
+        kurtosis = ops.sum(weight * scaled**4, axis=1, keepdims=True)
+        moments = [0.5 * skewness, ops.log10((kurtosis + _TINY) / 3.0)]
+        moments = ops.clip(ops.concatenate(moments, axis=1), -2.0, 2.0)
+        return ops.concatenate([ops.log10(scatter) + 1.0, moments], axis=1)
+
+    def compute_output_shape(self, scaled_shape: Any, *_: Any, **__: Any) -> Any:
+        return scaled_shape[0], 3
+
+
+class _Fits(NamedTuple):
+    """Least-squares fits of a mean and harmonics, one per frequency."""
+
+    frequency: Any
+    """(batch, n) [1/d]."""
+    explained: Any
+    """(batch, n): share of the variance that is explained, less what the ridge takes."""
+    coefficients: Any
+    """(batch, n, 1 + 2 * num_harmonics): mean, then cosine and sine of each harmonic."""
+
+
+@keras.saving.register_keras_serializable("astromer")
+class PeriodSearch(keras.layers.Layer):
+    """Find the periods of what is visible, and say where they put each observation.
+
+    A periodogram on a linear grid of frequencies, whose highest peaks are fitted by a
+    few harmonics, and by as many of half their frequency. The fits that explain most
+    are the window's candidates. All of it is a function of times and visible
+    magnitudes; nothing is trained, and no gradient passes.
+
+    On the grid ``f = (r C + c) df`` the sum over observations of ``y exp(2 pi i f t)``
+    is a matrix product of ``exp(2 pi i r C df t)`` and ``exp(2 pi i c df t)``: a
+    hundred thousand frequencies cost a window as much as a small encoder.
+
+    Call arguments: ``time`` [d], ``scaled`` magnitudes from `VisibleScale`, ``valid``
+    and ``hidden``, each of shape ``(batch, window_size)``. Returns
+
+    - per observation ``(batch, window_size, num_periods * (2 num_harmonics + 1))``: of
+      each candidate, the fitted magnitude and sines and cosines of the phase and its
+      multiples, times the share that the fit explains;
+    - per window ``(batch, num_periods * (2 num_harmonics + 2 PERIOD_CHANNELS + 2))``:
+      of each candidate, the logarithm of its frequency, the share explained, and the
+      harmonics, their phases counted from the faintest phase.
+
+    Parameters
+    ----------
+    num_periods : int
+        Candidates.
+    num_harmonics : int
+        Harmonics of each fit.
+    max_frequency : float
+        Highest frequency searched [1/d].
+    num_frequencies : int
+        Frequencies searched, a power of two.
+    """
+
+    def __init__(
+        self,
+        num_periods: int,
+        num_harmonics: int,
+        max_frequency: float,
+        num_frequencies: int,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.num_periods = num_periods
+        self.num_harmonics = num_harmonics
+        self.max_frequency = max_frequency
+        self.num_frequencies = num_frequencies
+        self._columns = 1 << (num_frequencies.bit_length() // 2)
+        self._rows = num_frequencies // self._columns
+        self._step = max_frequency / num_frequencies
+
+    def call(self, time: Any, scaled: Any, valid: Any, hidden: Any) -> Any:
+        visible = ops.logical_and(valid, ops.logical_not(hidden))
+        weight = ops.cast(visible, "float32")
+        count = ops.maximum(ops.sum(weight, axis=1, keepdims=True), 1.0)
+        weight = weight / count
+        peaks = self._peaks(time, weight * scaled)
+        candidates = self._candidates(time, scaled, weight, count, peaks)
+        fits = self._select(time, visible, candidates)
+        fits = fit_harmonics(
+            time, scaled, weight, count, fits.frequency, self.num_harmonics
+        )
+        turned, share = self._from_faintest(fits)
+        per_observation = self._describe_observations(time, fits, turned, share)
+        per_window = self._describe_window(fits, turned, share)
+        return ops.stop_gradient(per_observation), ops.stop_gradient(per_window)
+
+    def compute_output_shape(self, time_shape: Any, *_: Any, **__: Any) -> Any:
+        batch, size = time_shape
+        harmonics = 2 * self.num_harmonics
+        return (
+            (batch, size, self.num_periods * (harmonics + 1)),
+            (batch, self.num_periods * (harmonics + 2 * PERIOD_CHANNELS + 2)),
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_periods": self.num_periods,
+            "num_harmonics": self.num_harmonics,
+            "max_frequency": self.max_frequency,
+            "num_frequencies": self.num_frequencies,
+        }
+
+    def _peaks(self, time: Any, values: Any) -> Any:
+        """Return the frequencies of the highest peaks, (batch, NUM_PEAKS)."""
+        number = np.arange(self._rows, dtype=np.float32)[:, None]
+        row = _cycles(time[:, None, :] * np.float32(self._step * self._columns))
+        row = _TWO_PI * _cycles(ops.multiply(row, number))
+        number = np.arange(1, self._columns + 1, dtype=np.float32) * np.float32(
+            self._step
+        )
+        column = _TWO_PI * _cycles(ops.multiply(time[:, :, None], number))
+        cosine = ops.cos(row) * values[:, None, :]
+        sine = ops.sin(row) * values[:, None, :]
+        others = ops.cos(column), ops.sin(column)
+        real = ops.matmul(
+            ops.concatenate([cosine, -sine], axis=-1), ops.concatenate(others, axis=1)
+        )
+        imaginary = ops.matmul(
+            ops.concatenate([sine, cosine], axis=-1), ops.concatenate(others, axis=1)
+        )
+        power = ops.square(real) + ops.square(imaginary)
+        power = ops.reshape(power, (-1, self.num_frequencies // _BIN, _BIN))
+        height = ops.max(power, axis=-1)
+        # A slope is no peak.
+        left = ops.pad(height[:, :-1], ((0, 0), (1, 0)))
+        right = ops.pad(height[:, 1:], ((0, 0), (0, 1)))
+        is_peak = ops.logical_and(height >= left, height >= right)
+        _, bins = ops.top_k(ops.where(is_peak, height, 0.0 * height), NUM_PEAKS)
+        bins = ops.cast(bins, "int32")
+        within = ops.take_along_axis(power, bins[:, :, None], axis=1)
+        index = bins * _BIN + ops.cast(ops.argmax(within, axis=-1), "int32")
+        return (ops.cast(index, "float32") + 1.0) * np.float32(self._step)
+
+    def _candidates(
+        self, time: Any, scaled: Any, weight: Any, count: Any, peaks: Any
+    ) -> _Fits:
+        """Fit around each peak and its base; return the best of each."""
+        bases = np.array(BASES, np.float32)
+        offsets = np.array(_OFFSETS, np.float32) * np.float32(self._step)
+        center = ops.multiply(peaks[:, :, None], bases)
+        tried = center[..., None] + offsets * bases[:, None]
+        shape = (-1, NUM_PEAKS * len(BASES), len(_OFFSETS))
+        fits = fit_harmonics(
+            time,
+            scaled,
+            weight,
+            count,
+            ops.reshape(tried, (-1, shape[1] * shape[2])),
+            self.num_harmonics,
+        )
+        explained = ops.reshape(fits.explained, shape)
+        center = ops.reshape(center, (-1, shape[1]))
+        low, middle, high = explained[..., 0], explained[..., 1], explained[..., 2]
+        # The vertex of the parabola through the three.
+        curvature = 2.0 * middle - low - high
+        shift = 0.5 * (high - low) / ops.maximum(curvature, 1e-6)
+        shift = ops.clip(shift, -1.5, 1.5) * offsets[2]
+        scale = np.tile(bases, NUM_PEAKS)
+        frequency = center + shift * scale
+        return _Fits(frequency, ops.max(explained, axis=-1), None)
+
+    def _select(self, time: Any, visible: Any, fits: _Fits) -> _Fits:
+        """Take the best fits in turn, no two of one frequency."""
+        last = ops.max(ops.where(visible, time, -1e9), axis=1, keepdims=True)
+        first = ops.min(ops.where(visible, time, 1e9), axis=1, keepdims=True)
+        width = 1.0 / ops.maximum(last - first, 1.0)
+        explained = fits.explained
+        frequencies, shares = [], []
+        for _ in range(self.num_periods):
+            best = ops.argmax(explained, axis=1)[:, None]
+            chosen = ops.take_along_axis(fits.frequency, best, axis=1)
+            frequencies.append(chosen)
+            shares.append(ops.take_along_axis(explained, best, axis=1))
+            near = ops.abs(fits.frequency - chosen) < width
+            explained = ops.where(near, -1.0, explained)
+        return _Fits(
+            ops.concatenate(frequencies, axis=1), ops.concatenate(shares, axis=1), None
+        )
+
+    def _from_faintest(self, fits: _Fits) -> tuple[Any, Any]:
+        """Return complex harmonics whose phase 0 is the faintest, and their share.
+
+        The first has shape (batch, num_periods, num_harmonics, 2).
+        """
+        phase = np.arange(_PHASES) * (_TWO_PI / _PHASES)
+        order = np.arange(1, self.num_harmonics + 1)[:, None]
+        waves = np.stack([np.cos(order * phase), np.sin(order * phase)], axis=1)
+        waves = waves.reshape(2 * self.num_harmonics, _PHASES).astype(np.float32)
+        profile = ops.matmul(fits.coefficients[..., 1:], ops.convert_to_tensor(waves))
+        start = ops.cast(ops.argmax(profile, axis=-1), "float32") * (_TWO_PI / _PHASES)
+        angle = ops.multiply(
+            start[..., None], np.arange(1, self.num_harmonics + 1, dtype=np.float32)
+        )
+        cosine, sine = fits.coefficients[..., 1::2], fits.coefficients[..., 2::2]
+        turned = ops.stack(
+            [
+                cosine * ops.cos(angle) + sine * ops.sin(angle),
+                sine * ops.cos(angle) - cosine * ops.sin(angle),
+            ],
+            axis=-1,
+        )
+        return (turned, start), ops.clip(fits.explained, 0.0, 1.0)
+
+    def _describe_observations(
+        self, time: Any, fits: _Fits, turned: Any, share: Any
+    ) -> Any:
+        _, start = turned
+        phase = _TWO_PI * _cycles(time[:, :, None] * fits.frequency[:, None, :])
+        original = []
+        waves = []
+        for order in range(1, self.num_harmonics + 1):
+            angle = phase * float(order)
+            original += [ops.cos(angle), ops.sin(angle)]
+            angle = (phase - start[:, None, :]) * float(order)
+            waves += [ops.cos(angle), ops.sin(angle)]
+        original = ops.stack(original, axis=-1)  # (batch, size, K, 2 H)
+        coefficients = fits.coefficients[:, None]
+        fitted = coefficients[..., 0] + ops.sum(
+            original * coefficients[..., 1:], axis=-1
+        )
+        waves = ops.stack(waves, axis=-1) * share[:, None, :, None]
+        channels = ops.concatenate([fitted[..., None], waves], axis=-1)
+        width = self.num_periods * (2 * self.num_harmonics + 1)
+        return ops.reshape(channels, (-1, ops.shape(time)[1], width))
+
+    def _describe_window(self, fits: _Fits, turned: Any, share: Any) -> Any:
+        harmonics, _ = turned
+        lowest = math.log(self._step / 2)
+        span = math.log(self.max_frequency) - lowest
+        place = (ops.log(ops.maximum(fits.frequency, self._step / 2)) - lowest) / span
+        angle = ops.multiply(
+            place[..., None],
+            np.pi * np.arange(1, PERIOD_CHANNELS + 1, dtype=np.float32),
+        )
+        flat = ops.reshape(harmonics, (-1, self.num_periods, 2 * self.num_harmonics))
+        parts = [
+            ops.cos(angle),
+            ops.sin(angle),
+            place[..., None],
+            share[..., None],
+            flat,
+        ]
+        values = ops.concatenate(parts, axis=-1)
+        width = 2 * PERIOD_CHANNELS + 2 + 2 * self.num_harmonics
+        return ops.reshape(values, (-1, self.num_periods * width))
+
+
+def fit_harmonics(
+    time: Any, values: Any, weight: Any, count: Any, frequency: Any, num_harmonics: int
+) -> _Fits:
+    """Fit a mean and harmonics at many frequencies, with a ridge.
+
+    The normal equations hold nothing but sums of powers of one complex exponential.
+    The ridge is that of harmonics expected to fall with their order.
+    """
+    phase = _TWO_PI * _cycles(frequency[:, :, None] * time[:, None, :])
+    cosine, sine = ops.cos(phase), ops.sin(phase)
+    columns = ops.stack([weight, weight * values], axis=-1)
+    ones = ops.ones_like(frequency)
+    mean = ops.sum(weight * values, axis=1, keepdims=True)
+    sums = [(ones, 0.0 * ones)]
+    data = [(mean * ones, 0.0 * ones)]
+    power = cosine, sine
+    for order in range(1, 2 * num_harmonics + 1):
+        real, imaginary = ops.matmul(power[0], columns), ops.matmul(power[1], columns)
+        sums.append((real[..., 0], imaginary[..., 0]))
+        if order <= num_harmonics:
+            data.append((real[..., 1], imaginary[..., 1]))
+        if order < 2 * num_harmonics:
+            power = (
+                power[0] * cosine - power[1] * sine,
+                power[1] * cosine + power[0] * sine,
+            )
+    size = 2 * num_harmonics + 1
+    vector = ops.stack(
+        [data[(i + 1) // 2][int(i > 0 and i % 2 == 0)] for i in range(size)], axis=-1
+    )
+    matrix = ops.stack(
+        [
+            ops.stack([_product_sum(sums, i, j) for j in range(size)], axis=-1)
+            for i in range(size)
+        ],
+        axis=-2,
+    )
+    order = (np.arange(size) + 1) // 2
+    ridge = np.diag(_RIDGE * order**2 + 1e-4).astype(np.float32)
+    matrix = matrix + ops.multiply(1.0 / count[:, :, None, None], ridge)
+    coefficients = solve_positive(matrix, vector)
+    return _Fits(frequency, ops.sum(coefficients * vector, axis=-1), coefficients)
+
+
+def _product_sum(sums: list[tuple[Any, Any]], row: int, column: int) -> Any:
+    """Return the weighted sum of two harmonics' product."""
+    j, row_is_sine = (row + 1) // 2, row > 0 and row % 2 == 0
+    k, column_is_sine = (column + 1) // 2, column > 0 and column % 2 == 0
+    total, difference = sums[j + k], sums[abs(j - k)]
+    if row_is_sine and column_is_sine:
+        return (difference[0] - total[0]) / 2.0
+    if not row_is_sine and not column_is_sine:
+        return (difference[0] + total[0]) / 2.0
+    # sin a cos b = (sin(a + b) + sin(a - b)) / 2
+    sign = float(np.sign(j - k) if row_is_sine else np.sign(k - j))
+    return (total[1] + sign * difference[1]) / 2.0
+
+
+def solve_positive(matrix: Any, vector: Any) -> Any:
+    """Solve small positive definite systems by elimination without pivoting.
+
+    Unlike a library's solver it is nothing but products, which every backend and
+    exported file has.
+    """
+    size = matrix.shape[-1]
+    both = ops.concatenate([matrix, vector[..., None]], axis=-1)
+    for i in range(size):
+        here = np.eye(size, dtype=np.float32)[i][:, None]
+        pivot = both[..., i : i + 1, :] / both[..., i : i + 1, i : i + 1]
+        factor = ops.multiply(both[..., :, i : i + 1], 1.0 - here)
+        both = ops.multiply(both, 1.0 - here) + ops.multiply(pivot, here)
+        both = both - factor * pivot
+    return both[..., -1]
+
+
+def _cycles(turns: Any) -> Any:
+    return turns - ops.floor(turns)

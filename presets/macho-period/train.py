@@ -1,0 +1,181 @@
+"""Train the weights of this folder: `python presets/macho-period/train.py --help`.
+
+Real light curves come from Parquet files with list columns (id, label, band, mjd, mag,
+err), simulated ones from `astromer.simulate` on four surveys' cadences. The run is
+bounded by wall time, so the learning rate follows the clock, a cosine to zero. Weights
+are written every few minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import polars as pl
+
+from astromer.lightcurve import LightCurve
+from astromer.models import EncoderConfig, Reconstructor
+from astromer.pipeline import MaskingConfig, load_dataset
+from astromer.simulate import iterate_survey
+from astromer.training import R2, ReconstructionLoss
+
+MAX_MAG_ERR_MAG = 1.0
+MIN_OBSERVATIONS = 20
+WARM_UP_STEPS = 200
+CADENCES = ("macho", "atlas", "ogle", "ztf")
+STAGES = ((256, 32, 0.6, 0.6), (512, 16, 0.5, 1.0))
+"""Observations per window, windows per batch, share of observations that are probed,
+share of the time at which it ends."""
+
+
+def read_parquet(path: Path) -> list[LightCurve]:
+    """Read light curves, dropping what is not finite or has an error beyond (0, 1)."""
+    curves = []
+    columns = ["id", "label", "band", "mjd", "mag", "err"]
+    for object_id, name, band, *values in (
+        pl.read_parquet(path).select(columns).iter_rows()
+    ):
+        rows = np.array(values, dtype=np.float64)
+        keep = np.isfinite(rows).all(axis=0)
+        keep &= (rows[2] > 0) & (rows[2] < MAX_MAG_ERR_MAG)
+        if keep.sum() >= MIN_OBSERVATIONS:
+            curves.append(
+                LightCurve(
+                    *rows[:, keep], passband=band, object_id=object_id, class_name=name
+                )
+            )
+    return curves
+
+
+class Clock(keras.callbacks.Callback):
+    """Set the learning rate by the time spent, stop when it is over, keep a log."""
+
+    def __init__(self, seconds: float, peak: float, out: Path) -> None:
+        super().__init__()
+        self.start, self.seconds, self.peak, self.out = time.time(), seconds, peak, out
+        self.until, self.step, self.reported, self.saved = seconds, 0, 0.0, 0.0
+
+    def begin_stage(self, share: float) -> None:
+        """Count steps anew and stop when this share of all time is over."""
+        self.until, self.step = share * self.seconds, 0
+
+    def on_train_batch_begin(self, batch: int, logs: object = None) -> None:
+        done = min((time.time() - self.start) / self.seconds, 1.0)
+        # Every stage has a new optimizer, whose first steps are rough.
+        warm_up = min(1.0, (self.step + 1) / WARM_UP_STEPS)
+        rate = self.peak * warm_up * 0.5 * (1 + math.cos(math.pi * done))
+        self.model.optimizer.learning_rate = max(rate, 1e-6)
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self.step += 1
+        elapsed = time.time() - self.start
+        if elapsed - self.reported > 60:
+            self.reported = elapsed
+            scores = {k: round(float(v), 4) for k, v in (logs or {}).items()}
+            with open(self.out / "train.log", "a") as stream:
+                stream.write(
+                    f"{elapsed:.0f} s ({time.process_time():.0f} s of the processor) "
+                    f"step {self.step} {scores}\n"
+                )
+            self.model.reset_metrics()
+        if elapsed - self.saved > 300:
+            self.saved = elapsed
+            self.model.save_weights(self.out / "last.weights.h5")
+        if elapsed > self.until:
+            raise StopIteration
+
+
+def load_data(arguments: argparse.Namespace) -> tuple[list[LightCurve], int]:
+    """Return light curves to train on, and how many of them are real."""
+    held_out = set(json.loads(arguments.held_out.read_text()))
+    curves = [
+        curve
+        for path in arguments.data
+        for curve in read_parquet(path)
+        if curve.object_id not in held_out
+    ]
+    num_real = len(curves)
+    for number, survey in enumerate(CADENCES):
+        curves += iterate_survey(
+            arguments.simulated // len(CADENCES),
+            survey=survey,
+            seed=arguments.seed + number,
+        )
+    return curves, num_real
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Train stage by stage; leave weights, a log and `training.json` behind."""
+    out = arguments.out
+    out.mkdir(parents=True, exist_ok=True)
+    keras.utils.set_random_seed(arguments.seed)
+    curves, num_real = load_data(arguments)
+    config = EncoderConfig.from_name("astromer_period", **json.loads(arguments.encoder))
+    model = Reconstructor(config, seed=arguments.seed, dtype=arguments.precision)
+    if arguments.start is not None:
+        model.load_weights(arguments.start)
+    (out / "train.log").write_text(
+        f"{num_real} real and {len(curves) - num_real} simulated light curves, "
+        f"{model.count_params()} parameters\n"
+    )
+    clock, stages = Clock(arguments.minutes * 60, arguments.learning_rate, out), []
+    for window_size, batch_size, probed, until in STAGES:
+        optimizer = keras.optimizers.AdamW(weight_decay=0.01, global_clipnorm=1.0)
+        model.compile(optimizer, ReconstructionLoss("scaled"), metrics=[R2("hidden")])
+        dataset = load_dataset(
+            curves,
+            window_size=window_size,
+            batch_size=batch_size,
+            masking=MaskingConfig(
+                probed_fraction=probed, visible_fraction=0.1, random_fraction=0.0
+            ),
+            seed=arguments.seed + len(stages),
+            repeat=True,
+            training=True,
+        )
+        clock.begin_stage(until)
+        with contextlib.suppress(StopIteration):
+            model.fit(dataset, callbacks=[clock], verbose=0, steps_per_epoch=10**9)
+        stages.append(
+            {"window_size": window_size, "batch": batch_size, "steps": clock.step}
+        )
+        model.save_weights(out / f"stage_{len(stages)}.weights.h5")
+    report = {
+        "stages": stages,
+        "minutes": arguments.minutes,
+        "cpu_minutes": round(time.process_time() / 60, 1),
+        "learning_rate": arguments.learning_rate,
+        "precision": arguments.precision,
+        "seed": arguments.seed,
+        "real_light_curves": num_real,
+        "simulated_light_curves": len(curves) - num_real,
+        "encoder": config.to_dict(),
+        "versions": {"keras": keras.__version__},
+    }
+    (out / "training.json").write_text(json.dumps(report, indent=1) + "\n")
+
+
+def main() -> None:
+    """Read the command line and train."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", nargs="+", type=Path, help="Parquet files")
+    parser.add_argument("--held-out", type=Path, required=True, help="JSON list of ids")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--simulated", type=int, default=12_000)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--encoder", default="{}", help="options as JSON")
+    parser.add_argument("--start", type=Path, help="weights to start from")
+    parser.add_argument("--seed", type=int, default=0)
+    run(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()
