@@ -113,7 +113,8 @@ def count_parameters(config: EncoderConfig) -> dict[str, int]:
     Returns
     -------
     counts : dict of str to int
-        ``mask_token``, ``magnitude_embedding``; of one block ``attention``,
+        ``mask_token``, ``magnitude_embedding``, ``phase_embedding``,
+        ``window_embedding``; of one block ``attention``,
         ``attention_residual``, ``norm`` (each of two), ``feed_forward``,
         ``output_residual``, the first block left aside if there are several;
         ``first_block``, ``block`` (each further one), ``head``, ``encoder`` and ``total``. Parts that the options leave out have 0.
@@ -129,13 +130,20 @@ def count_parameters(config: EncoderConfig) -> dict[str, int]:
 
     def block(inputs: int) -> int:
         residuals = _dense(inputs, hidden) + _dense(hidden, hidden)
-        return (
-            attention(inputs) + counts["feed_forward"] + 4 * hidden + dense * residuals
-        )
+        norms = _norm(inputs) if config.block_norm == "before" else _norm(hidden)
+        norms += _norm(hidden)
+        return attention(inputs) + counts["feed_forward"] + norms + dense * residuals
 
     counts = {
         "mask_token": int(config.hidden_magnitude == "token"),
         "magnitude_embedding": _dense(1, config.input_dim),
+        "phase_embedding": bool(config.num_periods)
+        * _dense(config.phase_channels, config.input_dim),
+        "window_embedding": bool(config.window_channels)
+        * (
+            _dense(config.window_channels, 2 * config.input_dim)
+            + _dense(2 * config.input_dim, config.input_dim)
+        ),
         "attention": attention(channels),
         "attention_residual": dense * _dense(channels, hidden),
         "norm": 2 * hidden,
@@ -148,6 +156,8 @@ def count_parameters(config: EncoderConfig) -> dict[str, int]:
     counts["encoder"] = (
         counts["mask_token"]
         + counts["magnitude_embedding"]
+        + counts["phase_embedding"]
+        + counts["window_embedding"]
         + counts["first_block"]
         + (config.num_layers - 1) * counts["block"]
     )
@@ -214,7 +224,10 @@ def plot_architecture(config: EncoderConfig, *, ax: Axes | None = None) -> Axes:
     def branch(text: str, parameters: int, residual: int) -> None:
         """Draw a part of a block: a layer, dropout, and the path around them."""
         fork = flow.top + 0.4
-        flow.box(text, _TRAINED, parameters, gap=0.75)
+        before = config.block_norm == "before"
+        if before:
+            flow.box("Layer norm", _TRAINED, counts["norm"], gap=0.75)
+        flow.box(text, _TRAINED, parameters, **({} if before else {"gap": 0.75}))
         _draw_dropout(flow, config)
         if config.residual != "none":
             flow.plus()
@@ -224,7 +237,8 @@ def plot_architecture(config: EncoderConfig, *, ax: Axes | None = None) -> Axes:
             )
         if config.residual == "dense":
             diagram.box(x_side, (fork + flow.y) / 2, 2.4, "Dense", _TRAINED, residual)
-        flow.box("Layer norm", _TRAINED, counts["norm"])
+        if not before:
+            flow.box("Layer norm", _TRAINED, counts["norm"])
 
     heads = f"{config.num_heads} heads {_TIMES} {config.head_dim}"
     branch(f"Attention: {heads}", counts["attention"], counts["attention_residual"])
@@ -295,6 +309,11 @@ def plot_classifier_architecture(
     return diagram.draw(ax, f"{counts['total']:,} parameters of the classifier")
 
 
+def _norm(channels: int) -> int:
+    """Return the parameters of a layer normalization."""
+    return 2 * channels
+
+
 def _dense(inputs: int, units: int) -> int:
     """Return the parameters of a dense layer with biases."""
     return (inputs + 1) * units
@@ -351,13 +370,21 @@ def _draw_input_embedding(
     times.box(_time_encoding(config), _FIXED, height=1.0 + _BOX)
     mags = _Flow(diagram, x=7.55, width=4.5)
     mags.box(f"Magnitudes: {size}", _INPUT)
+    if config.magnitude_scale == "visible":
+        mags.box("Scaled by visible scatter", _FIXED)
     token = counts["mask_token"]
     mags.box(_HIDDEN[config.hidden_magnitude], _TRAINED if token else _FIXED, token)
     text = f"Dense 1 {_TO} {config.input_dim}"
     mags.box(text, _TRAINED, counts["magnitude_embedding"])
+    if config.num_periods:
+        text = f"Phases, {config.num_periods} periods"
+        times.box(text, _TRAINED, counts["phase_embedding"])
+    if config.window_channels:
+        text = "Statistics, periods" if config.num_periods else "Statistics"
+        mags.box(text, _TRAINED, counts["window_embedding"])
     # A path around the blocks needs room at the right.
     x = _WIDTH / 2 if config.residual == "none" else 3.95
-    flow = _Flow(diagram, x=x, width=6.1, top=mags.top)
+    flow = _Flow(diagram, x=x, width=6.1, top=max(times.top, mags.top))
     flow.plus(enter=False)
     for side in (times, mags):
         corner = (side.x, flow.y)

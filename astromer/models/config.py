@@ -47,6 +47,10 @@ Mixture = Literal["sum", "released"]
 
 BLOCK_HEADS: Final = ("gamma", "mean", "max", "attention", "cls", "gru")
 """Heads that look at the encoder's blocks; the others are baselines without them."""
+PERIOD_CHANNELS: Final = 12
+"""Cosines, and as many sines, that describe the logarithm of a candidate's frequency."""
+NUM_STATISTICS: Final = 3
+"""Logarithm of the scatter, skewness, and logarithm of the kurtosis."""
 MAX_PERIODS: Final = 8
 """Candidates are the best of two dozen fits, many of them near each other."""
 MIN_FREQUENCIES: Final = 1024
@@ -295,6 +299,19 @@ class EncoderConfig(_Options):
     def input_dim(self) -> int:
         """Channels of the input embedding, `embedding_dim` or else `hidden_dim`."""
         return self.hidden_dim if self.embedding_dim is None else self.embedding_dim
+
+    @property
+    def phase_channels(self) -> int:
+        """Values that candidate periods say of an observation; see `PeriodSearch`."""
+        return self.num_periods * (2 * self.period_harmonics + 1)
+
+    @property
+    def window_channels(self) -> int:
+        """Values that are said of a window as a whole."""
+        if self.magnitude_scale == "none":
+            return 0
+        each = 2 * self.period_harmonics + 2 * PERIOD_CHANNELS + 2
+        return NUM_STATISTICS + self.num_periods * each
 
     @classmethod
     def from_name(cls, name: str, **overrides: Any) -> Self:

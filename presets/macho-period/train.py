@@ -19,9 +19,11 @@ import keras
 import numpy as np
 import polars as pl
 
+from astromer import Astromer
 from astromer.lightcurve import LightCurve
 from astromer.models import EncoderConfig, Reconstructor
 from astromer.pipeline import MaskingConfig, load_dataset
+from astromer.presets import save_preset
 from astromer.simulate import iterate_survey
 from astromer.training import R2, ReconstructionLoss
 
@@ -159,6 +161,26 @@ def run(arguments: argparse.Namespace) -> None:
         "versions": {"keras": keras.__version__},
     }
     (out / "training.json").write_text(json.dumps(report, indent=1) + "\n")
+
+
+def publish(run_folder: Path, preset: Path, window_size: int) -> None:
+    """Turn a finished run into the preset; `README.md` beside this script is its card."""
+    report = json.loads((run_folder / "training.json").read_text())
+    config = EncoderConfig.from_dict({**report["encoder"], "window_size": window_size})
+    model = Astromer(config, name="astromer_macho_period")
+    model.load_weights(run_folder / f"stage_{len(report['stages'])}.weights.h5")
+    metadata = {
+        "survey": "ASAS, Catalina; MACHO, ATLAS, OGLE and ZTF (simulated cadences)",
+        "description": "each observation knows its phase at the periods that the "
+        "light curve shows; trained by this project on a CPU",
+        "provenance": "our own training run",
+        "license": "MIT",
+        "citation": "Donoso-Oliva et al. (2026), Astromer 2; and this package",
+        "training": report,
+        "metrics": json.loads((run_folder / "scores.json").read_text()),
+    }
+    card = (Path(__file__).parent / "README.md").read_text()
+    save_preset(model, preset, metadata=metadata, card=card)
 
 
 def main() -> None:

@@ -28,6 +28,11 @@ CONFIGS = {
         num_layers=1, embedding_dim=6, **SMALL
     ),
     "leak": EncoderConfig(num_layers=2, hidden_magnitude="leak", **SMALL),
+    "scaled": EncoderConfig(num_layers=1, magnitude_scale="visible", **SMALL),
+    "periods": EncoderConfig.from_name("astromer_period", num_periods=2, **SMALL),
+    "norm before, narrow input": EncoderConfig(
+        num_layers=2, embedding_dim=6, block_norm="before", **SMALL
+    ),
 }
 every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 
@@ -122,6 +127,16 @@ def test_diagram_leaves_out_what_is_not_there():
     assert len(sums) == 1
     with_paths = plot_architecture(CONFIGS["identity"])
     assert len([line for line in with_paths.lines if line.get_marker() == "+"]) == 3
+
+
+def test_diagram_tells_of_periods_and_scale():
+    shown = texts(plot_architecture(CONFIGS["periods"]))
+    assert "Scaled by visible scatter" in shown
+    assert any(text.startswith("Phases, 2 periods (") for text in shown)
+    assert any(text.startswith("Statistics, periods (") for text in shown)
+    plain = texts(plot_architecture(CONFIGS["scaled"]))
+    assert not any("Phases" in text for text in plain)
+    assert any(text.startswith("Statistics (") for text in plain)
 
 
 def test_diagram_tells_a_smaller_first_block():

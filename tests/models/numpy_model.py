@@ -34,7 +34,7 @@ def attention(layer: Any, x: Array, bias: Array) -> tuple[Array, Array]:
 
 
 def block(layer: Any, x: Array, bias: Array) -> Array:
-    """One block in inference, with any of the three paths around."""
+    """One block in inference, with any of the three paths around, and either norm."""
     around = {
         "none": (lambda _: 0.0, lambda _: 0.0),
         "identity": (lambda x: x, lambda h: h),
@@ -43,13 +43,16 @@ def block(layer: Any, x: Array, bias: Array) -> Array:
             lambda h: _dense(layer.output_residual, h),
         ),
     }[layer.residual]
-    h = layer_norm(
-        layer.attention_norm, around[0](x) + attention(layer.attention, x, bias)[0]
-    )
-    hidden = np.tanh(_dense(layer.intermediate, h, linear=True))
-    return layer_norm(
-        layer.output_norm, around[1](h) + _dense(layer.output_projection, hidden)
-    )
+    norms = [
+        lambda x: layer_norm(layer.attention_norm, x),
+        lambda h: layer_norm(layer.output_norm, h),
+    ]
+    keep = [lambda x: x] * 2
+    before, after = (norms, keep) if layer.norm == "before" else (keep, norms)
+    attended = attention(layer.attention, before[0](x), bias)[0]
+    h = after[0](around[0](x) + attended)
+    hidden = np.tanh(_dense(layer.intermediate, before[1](h), linear=True))
+    return after[1](around[1](h) + _dense(layer.output_projection, hidden))
 
 
 def layer_norm(layer: Any, x: Array) -> Array:

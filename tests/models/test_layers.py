@@ -223,10 +223,19 @@ def test_attention_starts_as_similarity(rng):
     assert (query != value).any()
 
 
-@pytest.mark.parametrize("residual", ["none", "dense", "identity"])
-def test_block_equals_numpy(residual, rng):
+@pytest.mark.parametrize(
+    ("residual", "norm"),
+    [
+        ("none", "after"),
+        ("dense", "after"),
+        ("identity", "after"),
+        ("dense", "before"),
+        ("identity", "before"),
+    ],
+)
+def test_block_equals_numpy(residual, norm, rng):
     x, bias = make_x(rng), bias_of()
-    block = randomized(make_block(residual), rng, x, bias)
+    block = randomized(make_block(residual, norm=norm), rng, x, bias)
     expected = numpy_model.block(block, x, bias)
     np.testing.assert_allclose(block(x, bias)[REAL], expected[REAL], atol=1e-4)
 

@@ -4,6 +4,7 @@ import pytest
 from astropy.timeseries import LombScargle
 
 from astromer.models import Encoder, EncoderConfig, Reconstructor, periods
+from astromer.models.config import PERIOD_CHANNELS
 from tests.models.windows import tiny_config
 
 NUM_PERIODS, NUM_HARMONICS = 3, 2
@@ -59,7 +60,7 @@ def search(inputs, **changes):
 def frequencies_of(whole, max_frequency=10.0, num_frequencies=2**14):
     """Turn the described logarithms back into frequencies [1/d]."""
     lowest = np.log(max_frequency / num_frequencies / 2)
-    place = whole[..., 2 * periods.PERIOD_CHANNELS]
+    place = whole[..., 2 * PERIOD_CHANNELS]
     return np.exp(lowest + place * (np.log(max_frequency) - lowest))
 
 
@@ -139,7 +140,7 @@ def test_light_curve_with_two_unequal_minima_repeats_at_twice_the_peak(rng):
 
 def test_candidates_differ_and_explain_less_and_less(rng):
     _, whole, *_ = search(draw_window(rng, sawtooth(0.9), noise=0.1))
-    share = whole[0, :, 2 * periods.PERIOD_CHANNELS + 1]
+    share = whole[0, :, 2 * PERIOD_CHANNELS + 1]
     assert (np.diff(share) <= 0.02).all()
     assert share[0] > 0.8
     apart = np.abs(np.subtract.outer(*[frequencies_of(whole)[0]] * 2))
@@ -153,7 +154,7 @@ def test_description_does_not_depend_on_when_time_begins(rng):
     _, after, *_ = search(later)
     # Phases count from the faintest of 48.
     np.testing.assert_allclose(after[0, 0], before[0, 0], atol=0.2)
-    harmonics = slice(2 * periods.PERIOD_CHANNELS + 2, None)
+    harmonics = slice(2 * PERIOD_CHANNELS + 2, None)
     sizes = [np.hypot(*w[0, 0, harmonics].reshape(-1, 2).T) for w in (before, after)]
     np.testing.assert_allclose(*sizes, atol=5e-3)
 
