@@ -9,7 +9,14 @@ import keras
 import numpy as np
 from keras import ops
 
-__all__ = ["SMALLEST_SCATTER_MAG", "MagnitudeStatistics", "PeriodSearch", "VisibleScale"]
+from astromer.models.config import NUM_STATISTICS, PERIOD_CHANNELS
+
+__all__ = [
+    "SMALLEST_SCATTER_MAG",
+    "MagnitudeStatistics",
+    "PeriodSearch",
+    "VisibleScale",
+]
 
 SMALLEST_SCATTER_MAG: Final = 1e-3
 """Added to the scatter of a window, so that a constant one has a scale too [mag]."""
@@ -20,9 +27,6 @@ NUM_PEAKS: Final = 12
 BASES: Final = (1.0, 0.5)
 """What a peak's frequency is multiplied by: the light curve of an eclipsing binary
 repeats at half the frequency of its highest peak."""
-
-PERIOD_CHANNELS: Final = 12
-"""Sines, and as many cosines, by which a frequency's logarithm is described."""
 
 _BIN: Final = 32
 _OFFSETS: Final = (-0.35, 0.0, 0.35)
@@ -84,7 +88,7 @@ class MagnitudeStatistics(keras.layers.Layer):
         return ops.concatenate([ops.log10(scatter) + 1.0, moments], axis=1)
 
     def compute_output_shape(self, scaled_shape: Any, *_: Any, **__: Any) -> Any:
-        return scaled_shape[0], 3
+        return scaled_shape[0], NUM_STATISTICS
 
 
 class _Fits(NamedTuple):
@@ -107,9 +111,10 @@ class PeriodSearch(keras.layers.Layer):
     are the window's candidates. All of it is a function of times and visible
     magnitudes; nothing is trained, and no gradient passes.
 
-    On the grid ``f = (r C + c) df`` the sum over observations of ``y exp(2 pi i f t)``
-    is a matrix product of ``exp(2 pi i r C df t)`` and ``exp(2 pi i c df t)``: a
-    hundred thousand frequencies cost a window as much as a small encoder.
+    On a grid of frequencies ``a +- b`` the sums over observations of ``y cos(f t)`` and
+    ``y sin(f t)`` are sums and differences of four matrix products, of the cosines and
+    sines of ``a t`` with those of ``b t``: a hundred thousand frequencies cost a window
+    as much as a small encoder.
 
     Call arguments: ``time`` [d], ``scaled`` magnitudes from `VisibleScale`, ``valid``
     and ``hidden``, each of shape ``(batch, window_size)``. Returns
@@ -185,23 +190,24 @@ class PeriodSearch(keras.layers.Layer):
 
     def _peaks(self, time: Any, values: Any) -> Any:
         """Return the frequencies of the highest peaks, (batch, NUM_PEAKS)."""
-        number = np.arange(self._rows, dtype=np.float32)[:, None]
-        row = _cycles(time[:, None, :] * np.float32(self._step * self._columns))
-        row = _TWO_PI * _cycles(ops.multiply(row, number))
-        number = np.arange(1, self._columns + 1, dtype=np.float32) * np.float32(
-            self._step
-        )
-        column = _TWO_PI * _cycles(ops.multiply(time[:, :, None], number))
-        cosine = ops.cos(row) * values[:, None, :]
-        sine = ops.sin(row) * values[:, None, :]
-        others = ops.cos(column), ops.sin(column)
-        real = ops.matmul(
-            ops.concatenate([cosine, -sine], axis=-1), ops.concatenate(others, axis=1)
-        )
-        imaginary = ops.matmul(
-            ops.concatenate([sine, cosine], axis=-1), ops.concatenate(others, axis=1)
-        )
-        power = ops.square(real) + ops.square(imaginary)
+        rows, half = self._rows, self._columns // 2
+        # Row r holds the frequencies r C + 1 to (r + 1) C about its middle; each is
+        # half a step and some whole ones above or below.
+        first = _cycles(time[:, None, :] * np.float32(self._step * (half + 0.5)))
+        pace = _cycles(time[:, None, :] * np.float32(self._step * self._columns))
+        numbers = np.arange(rows, dtype=np.float32)[:, None]
+        middle = _TWO_PI * _cycles(first + _cycles(ops.multiply(pace, numbers)))
+        offset = (np.arange(half) + 0.5) * self._step
+        offset = _cycles(ops.multiply(time[:, :, None], offset.astype(np.float32)))
+        offset = _TWO_PI * offset
+        middle = ops.concatenate([ops.cos(middle), ops.sin(middle)], axis=1)
+        offset = ops.concatenate([ops.cos(offset), ops.sin(offset)], axis=2)
+        products = ops.matmul(middle * values[:, None, :], offset)
+        cos_cos, cos_sin = products[:, :rows, :half], products[:, :rows, half:]
+        sin_cos, sin_sin = products[:, rows:, :half], products[:, rows:, half:]
+        above = ops.square(cos_cos - sin_sin) + ops.square(sin_cos + cos_sin)
+        below = ops.square(cos_cos + sin_sin) + ops.square(sin_cos - cos_sin)
+        power = ops.concatenate([ops.flip(below, axis=2), above], axis=2)
         power = ops.reshape(power, (-1, self.num_frequencies // _BIN, _BIN))
         height = ops.max(power, axis=-1)
         # A slope is no peak.

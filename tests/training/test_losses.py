@@ -61,7 +61,9 @@ def test_paper_form_of_one_window_does_not_divide_by_zero():
 
 
 def test_scaled_form_is_hubers_in_units_of_scatter():
-    y_true = np.array([[0.0, 2.0, 50.0], [0.0, 200.0, -3.0]], dtype="float32")[..., None]
+    y_true = np.array([[0.0, 2.0, 50.0], [0.0, 200.0, -3.0]], dtype="float32")[
+        ..., None
+    ]
     probed = np.array([[1, 1, 0], [1, 1, 0]], dtype="float32")
     residual = np.array([[0.5, 3.0, 9.0], [50.0, 300.0, 9.0]], dtype="float32")
     value = ReconstructionLoss("scaled")(y_true, y_true - residual[..., None], probed)
