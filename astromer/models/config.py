@@ -246,11 +246,6 @@ class EncoderConfig(_Options):
                 f"shortest_period={self.shortest_period}, "
                 f"longest_period={self.longest_period}."
             )
-        if self.block_norm == "before" and self.residual == "none":
-            raise ConfigError(
-                "Without a residual path nothing runs past the normalization. Received: "
-                'residual="none", block_norm="before". Use residual="identity".'
-            )
         if self.input_dim % 2:
             raise ConfigError(
                 "The input embedding needs an even number of channels, a sine and a "

@@ -132,10 +132,6 @@ def test_config_raises_for_value_that_is_no_number(name, value):
         ({"max_frequency": float("inf")}, "Received: max_frequency=inf"),
         ({"num_frequencies": 5000}, "1024 or more. Received: num_frequencies=5000"),
         ({"num_frequencies": 512}, "1024 or more. Received: num_frequencies=512"),
-        (
-            {"block_norm": "before", "residual": "none"},
-            'Received: residual="none", block_norm="before"',
-        ),
     ],
 )
 def test_config_raises_for_value_out_of_range(options, message):

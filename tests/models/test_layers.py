@@ -229,6 +229,7 @@ def test_attention_starts_as_similarity(rng):
         ("none", "after"),
         ("dense", "after"),
         ("identity", "after"),
+        ("none", "before"),
         ("dense", "before"),
         ("identity", "before"),
     ],
