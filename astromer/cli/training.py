@@ -98,7 +98,7 @@ DecayEpochs = Annotated[
     ),
 ]
 LossName = Annotated[
-    Literal["released", "paper"],
+    Literal["released", "paper", "scaled"],
     typer.Option("--loss", help="Form of the loss.", rich_help_panel=OBJECTIVE),
 ]
 ErrorWeightsName = Annotated[
