@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -132,14 +133,13 @@ def start(setting: Setting, work: Path) -> Iterator[Measurement]:
     del work
     python = sys.executable
     bare = [run_process([python, "-c", "pass"]).seconds for _ in range(5)]
-    limit = {"ceiling": median(bare), "ceiling_name": "bare Python"}
     repeats = 3 * setting.repeats
     for name, arguments, target in (
         ("astromer --help", ["--help"], 0.3),
         ("astromer inspect", ["inspect", "records"], None),
     ):
         times = [run_astromer(*arguments).seconds for _ in range(repeats)]
-        yield Measurement(name, "s", times, **limit, target=target)
+        yield Measurement(name, "s", times, median(bare), "bare Python", target=target)
     code = (
         "import time; import tensorflow; start = time.perf_counter();"
         "from astromer import Astromer; Astromer.from_pretrained('macho');"
@@ -152,13 +152,9 @@ def start(setting: Setting, work: Path) -> Iterator[Measurement]:
 
 
 def convert(setting: Setting, work: Path) -> Iterator[Measurement]:
-    """Measure a long CSV to records, sorted and shuffled, with one and two processes."""
+    """Measure a long CSV to records, sorted by object and shuffled."""
     num_curves = setting.scaled(30_000)
-    for order, shuffled, jobs in (
-        ("by object", False, 1),
-        ("shuffled", True, 1),
-        ("by object, 2 jobs", False, 2),
-    ):
+    for order, shuffled in (("by object", False), ("shuffled", True)):
         path, out = work / "curves.csv", work / "records"
         write_table(path, num_curves, LENGTH, shuffled=shuffled)
         rows = num_curves * LENGTH
@@ -166,7 +162,7 @@ def convert(setting: Setting, work: Path) -> Iterator[Measurement]:
         bare = ceilings.read_with_polars(path, setting.repeats)
         for _ in range(setting.repeats):
             shutil.rmtree(out, ignore_errors=True)
-            runs.append(_convert(path, out, jobs))
+            runs.append(_convert(path, out, jobs=1))
         bare = (bare + ceilings.read_with_polars(path, setting.repeats)) / 2
         disk = ceilings.copy_on_disk(out, work, setting.repeats)
         yield Measurement(
@@ -206,12 +202,13 @@ def windows(setting: Setting, work: Path) -> Iterator[Measurement]:
     limit, rates = ceilings.between(
         ceilings.copy_in_memory,
         lambda: [
-            (name, _window_rates(load_dataset, out, num_curves, setting, **options))
-            for name, options in (
-                ("from disk, batch 64", {"batch_size": 64}),
-                ("from disk, batch 512", {"batch_size": 512}),
-                ("cached, batch 64", {"batch_size": 64, "cache": True}),
+            (
+                f"{'cached' if cache else 'from disk'}, batch {size}",
+                _window_rates(
+                    load_dataset, out, num_curves, setting, batch_size=size, cache=cache
+                ),
             )
+            for size, cache in ((64, False), (512, False), (64, True))
         ],
     )
     per_window = BYTES_PER_OBSERVATION * LENGTH + BYTES_PER_POSITION * WINDOW
@@ -235,7 +232,7 @@ def _window_rates(
     setting: Setting,
     *,
     batch_size: int,
-    cache: bool = False,
+    cache: bool,
 ) -> list[float]:
     dataset = load_dataset(
         records,
@@ -277,16 +274,9 @@ def forward(setting: Setting, work: Path) -> Iterator[Measurement]:
         ("bfloat16", "mixed_bfloat16", "bfloat16"),
     ):
         encoder = Encoder(config, seed=0, dtype=policy)
-        apply = tf.function(
-            lambda inputs, encoder=encoder: tf.reduce_sum(
-                tf.cast(encoder(inputs, training=False), tf.float32)
-            )
-        )
         limit, times = ceilings.between(
-            lambda dtype=dtype: ceilings.multiply_matrices(dtype, setting.repeats),
-            lambda apply=apply: seconds_of(
-                lambda: apply(batch).numpy(), 3 * setting.repeats
-            ),
+            functools.partial(ceilings.multiply_matrices, dtype, setting.repeats),
+            functools.partial(_forward_times, encoder, batch, 3 * setting.repeats),
         )
         yield Measurement(
             f"encoder forward, {label}",
@@ -297,6 +287,18 @@ def forward(setting: Setting, work: Path) -> Iterator[Measurement]:
             target=0.85 if dtype == "float32" else None,
             target_of="share",
         )
+
+
+def _forward_times(encoder: Any, batch: Mapping[str, Any], repeats: int) -> list[float]:
+    import tensorflow as tf
+
+    # A sum in the place of the output, which nobody would copy to numpy.
+    apply = tf.function(
+        lambda inputs: tf.reduce_sum(
+            tf.cast(encoder(inputs, training=False), tf.float32)
+        )
+    )
+    return seconds_of(lambda: apply(batch).numpy(), repeats)
 
 
 def train_step(setting: Setting, work: Path) -> Iterator[Measurement]:
@@ -310,12 +312,13 @@ def train_step(setting: Setting, work: Path) -> Iterator[Measurement]:
 
     # A step is counted as three forward passes.
     flops = 3 * forward_flops(EncoderConfig()) * BATCH
-    curves = simulate_survey(setting.scaled(1280), seed=0)
+    curves = simulate_survey(640, seed=0)
     batches = load_dataset(
         [curve for curve in curves if len(curve) >= WINDOW],
         training=True,
         repeat=True,
         batch_size=BATCH,
+        drop_remainder=True,
     )
     same = tf.data.Dataset.from_tensors(next(iter(batches))).repeat()
     steps = 2 if setting.quick else 6
@@ -323,12 +326,10 @@ def train_step(setting: Setting, work: Path) -> Iterator[Measurement]:
         keras.backend.clear_session()
         model = Astromer(EncoderConfig(), seed=0)
         model.compile(Adam(1e-4), jit_compile=False)
+        fit = functools.partial(model.fit, data, steps_per_epoch=steps, verbose=0)
         limit, times = ceilings.between(
-            lambda: ceilings.multiply_matrices("float32", setting.repeats),
-            lambda model=model, data=data: seconds_of(
-                lambda: model.fit(data, steps_per_epoch=steps, verbose=0),
-                setting.repeats,
-            ),
+            functools.partial(ceilings.multiply_matrices, "float32", setting.repeats),
+            functools.partial(seconds_of, fit, setting.repeats),
         )
         yield Measurement(
             f"train step, {name}",
@@ -423,7 +424,8 @@ def forward_flops(config: Any) -> float:
     if config.residual == "dense":
         dense += 2 * config.hidden_dim**2
     attention = 2 * config.window_size * units
-    return 2.0 * config.window_size * config.num_layers * (dense + attention)
+    flops: float = 2 * config.window_size * config.num_layers * (dense + attention)
+    return flops
 
 
 def run(name: str, setting: Setting) -> Iterator[Measurement]:
