@@ -6,12 +6,14 @@ import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from astromer.errors import ConfigError
 from astromer.lightcurve import LightCurve, light_curves_from_frame
 from astromer.records import MANIFEST_NAME, Manifest, read_records
-from astromer.surveys import Dropped, ReadOptions, read_light_curves
+
+if TYPE_CHECKING:
+    from astromer.surveys import Dropped
 
 __all__ = ["Source", "chunks", "iterate_light_curves"]
 
@@ -65,6 +67,8 @@ def iterate_light_curves(
         held = light_curves_from_frame(source)
         curves, number = iter(held), len(held)
     elif isinstance(source, Iterable):
+        from astromer.surveys import ReadOptions, read_light_curves
+
         items = source if isinstance(source, Iterator) else list(source)
         read = functools.partial(
             read_light_curves,

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from astromer.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import polars as pl
 
 __all__ = ["SUFFIXES", "Table", "check_suffix", "write_table"]
 
@@ -113,6 +113,8 @@ def write_table(path: str | Path, columns: Mapping[str, NDArray[Any]]) -> Path:
         with open(path, "wb") as stream:
             np.savez(stream, allow_pickle=False, **columns)
         return path
+    import polars as pl
+
     series: list[pl.Series] = []
     for name, values in columns.items():
         if values.ndim == 1:

@@ -251,7 +251,11 @@ def load_dataset(
         )
         number = _count_batches(num_windows, batch_size, drop_remainder=drop_remainder)
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(number))
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    # Batches are made in parallel; to cut each into parts for threads costs more than
+    # it gains.
+    options = tf.data.Options()
+    options.threading.max_intra_op_parallelism = 1
+    return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
 def object_ids_of_batch(

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from astromer.pipeline.options import MaskingConfig
 
@@ -44,22 +45,19 @@ def select_masks(
     masks : Masks
         Every subset of the stated size is equally likely.
     """
-    by_size = np.stack(masking.counts(np.arange(window_size + 1)))
-    probed, visible, random = tf.unstack(tf.gather(by_size, size, axis=1))
+    probed, visible, random = masking.counts(np.arange(window_size + 1))
     rows = tf.shape(size)[0]
-    # A random number with the position as its last digit: no two are equal, so one
-    # sort and a comparison give exact counts. Padding sorts last.
+    # A random number with the position as its last digit: no two are equal, so a
+    # comparison with the n-th smallest gives exact counts. Padding comes last.
     bits = tf.random.stateless_uniform(
         [rows, window_size], seed, 0, tf.int32.max // window_size, tf.int32
     )
     positions = tf.range(window_size, dtype=tf.int32)
-    valid = tf.cast(positions, tf.int64)[None, :] < size[:, None]
+    valid = positions < tf.cast(size, tf.int32)[:, None]
     keys = tf.where(valid, bits * window_size + positions, tf.int32.max)
-    order = tf.sort(keys, axis=-1)
 
-    def first(count: tf.Tensor) -> tf.Tensor:
-        last = tf.gather(order, tf.maximum(count - 1, 0)[:, None], batch_dims=1)
-        return (keys <= last) & (count > 0)[:, None]
+    def first(by_size: NDArray[np.int64]) -> tf.Tensor:
+        return keys <= _nth_smallest(keys, size, by_size)[:, None]
 
     is_probed, is_visible = first(probed), first(visible)
     is_shown = first(visible + random)
@@ -93,10 +91,34 @@ def apply_masks(
     """
     window_size = mag.shape[1]
     draw = tf.random.stateless_uniform(tf.shape(mag), seed)
-    others = tf.maximum(size - 1, 1)[:, None]
+    size = tf.maximum(tf.cast(size, tf.int32), 1)[:, None]
+    others = tf.maximum(size - 1, 1)
     # A step of 1 ... n-1 around the window never ends where it began.
-    step = 1 + tf.cast(draw * tf.cast(others, tf.float32), tf.int64)
-    step = tf.minimum(step, others)
-    positions = tf.range(window_size, dtype=tf.int64)[None, :]
-    donor = (positions + step) % tf.maximum(size, 1)[:, None]
+    step = 1 + tf.cast(draw * tf.cast(others, tf.float32), tf.int32)
+    donor = tf.range(window_size) + tf.minimum(step, others)
+    donor = tf.where(donor < size, donor, donor - size)
     return tf.where(masks.random, tf.gather(mag, donor, batch_dims=1), mag)
+
+
+def _nth_smallest(
+    keys: tf.Tensor, size: tf.Tensor, by_size: NDArray[np.int64]
+) -> tf.Tensor:
+    """Return the n-th smallest key of each row; n follows from its size, -1 for n = 0.
+
+    TensorFlow selects the same n in all rows, several times as fast as it sorts. So the
+    n of full windows serves all: shorter ones get keys of -1 in place of padding.
+    """
+    window_size = len(by_size) - 1
+    largest = int(by_size[-1])
+    if largest == 0:
+        return tf.fill([tf.shape(keys)[0]], -1)
+    missing = largest - by_size
+    # Where two counts were rounded down, more may be missing than there is padding.
+    padding = np.arange(window_size, -1, -1)
+    extra = max(0, int((missing - padding).max()))
+    width = window_size + extra
+    if extra:
+        keys = tf.pad(keys, [[0, 0], [0, extra]], constant_values=tf.int32.max)
+    stop = tf.gather((width - missing).astype(np.int32), size)
+    keys = tf.where(tf.range(width) < stop[:, None], keys, -1)
+    return tf.raw_ops.NthElement(input=keys, n=largest - 1)

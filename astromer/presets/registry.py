@@ -12,8 +12,6 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-import pooch
-
 from astromer.bundled import bundled_folder
 from astromer.errors import PresetError, unknown_name
 from astromer.presets.official import OFFICIAL, OfficialWeights
@@ -85,7 +83,12 @@ def user_folder() -> Path:
         ``$ASTROMER_PRESETS`` if set, else a folder in the user's cache.
     """
     chosen = os.environ.get(PRESETS_VARIABLE)
-    return Path(chosen) if chosen else Path(pooch.os_cache("astromer")) / "presets"
+    if chosen:
+        return Path(chosen)
+    # Not at the top: it brings the whole of HTTP along.
+    import pooch
+
+    return Path(pooch.os_cache("astromer")) / "presets"
 
 
 def downloads_folder() -> Path:

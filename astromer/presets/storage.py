@@ -31,6 +31,7 @@ from astromer.presets.registry import (
     find_preset,
     read_json,
 )
+from astromer.presets.weights import load_weights as read_weights
 
 __all__ = [
     "GOLDEN_NAME",
@@ -178,7 +179,7 @@ def load_preset(
     if load_weights:
         _check_weights(path)
         try:
-            model.load_weights(path / WEIGHTS_NAME)
+            read_weights(model, path / WEIGHTS_NAME)
         except (ValueError, OSError, KeyError) as error:
             raise PresetError(
                 f"The weights do not fit `{CONFIG_NAME}`. Received: path={path} "

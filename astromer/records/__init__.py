@@ -1,16 +1,23 @@
 """Light curves to TFRecords and back: convert, read, verify, summarize.
 
-Nothing here imports TensorFlow.
+Nothing here imports TensorFlow. Names are imported when they are first used: to look
+at records costs no polars.
 """
 
-from astromer.records.convert import convert, convert_tables
-from astromer.records.labels import read_labels
-from astromer.records.manifest import MANIFEST_NAME, REJECTED_NAME, Manifest
-from astromer.records.options import ConvertOptions, parse_split
-from astromer.records.reader import read_records, sample_records
-from astromer.records.released import read_released_records
-from astromer.records.summary import RecordsSummary, summarize_records
-from astromer.records.verify import CheckResult, verify_records
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from astromer.records.conversion import convert, convert_tables
+    from astromer.records.labels import read_labels
+    from astromer.records.manifest import MANIFEST_NAME, REJECTED_NAME, Manifest
+    from astromer.records.options import ConvertOptions, parse_split
+    from astromer.records.reader import read_records, sample_records
+    from astromer.records.released import read_released_records
+    from astromer.records.summary import RecordsSummary, summarize_records
+    from astromer.records.verify import CheckResult, verify_records
 
 __all__ = [
     "MANIFEST_NAME",
@@ -29,3 +36,27 @@ __all__ = [
     "summarize_records",
     "verify_records",
 ]
+
+_HOMES = {
+    "MANIFEST_NAME": "manifest",
+    "REJECTED_NAME": "manifest",
+    "CheckResult": "verify",
+    "ConvertOptions": "options",
+    "Manifest": "manifest",
+    "RecordsSummary": "summary",
+    "convert": "conversion",
+    "convert_tables": "conversion",
+    "parse_split": "options",
+    "read_labels": "labels",
+    "read_records": "reader",
+    "read_released_records": "released",
+    "sample_records": "reader",
+    "summarize_records": "summary",
+    "verify_records": "verify",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"astromer.records.{_HOMES[name]}"), name)

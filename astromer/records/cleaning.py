@@ -20,30 +20,17 @@ from numpy.typing import NDArray
 
 from astromer.errors import RecordError
 from astromer.records.blocks import Block
+from astromer.records.cuts import CUTS, CutCount
 from astromer.records.jsonfile import write_json
 from astromer.records.options import ConvertOptions
 from astromer.surveys.observations import FLAGS
 
 __all__ = [
-    "CUTS",
     "CleanPartition",
-    "CutCount",
     "clean_block",
     "fulfils_noise_criteria",
     "percentiles_by_curve",
 ]
-
-CUTS: Final = {
-    "passband_not_selected": "a passband that was not asked for",
-    **FLAGS,
-    "mag_err_not_positive": "an uncertainty of zero or below",
-    "mag_err_above_max": "an uncertainty above max_error",
-    "duplicate_time": "a later observation at a time that the light curve has already",
-    "outside_percentiles": "a magnitude not strictly between clip_percentiles",
-    "too_few_observations": "a light curve with fewer than min_observations left",
-    "noise_filter": "a light curve that noise_filter rejects",
-}
-"""Reasons to leave observations out, in the order in which they are applied."""
 
 MAX_ABS_KURTOSIS: Final = 10.0
 MAX_ABS_SKEWNESS: Final = 1.0
@@ -54,16 +41,6 @@ _REPORT_NAME: Final = "report.json"
 _REPORTED: Final = ("cuts", "rows_read", "num_conflicts", "passbands_read")
 _ROW_ARRAYS: Final = ("time", "mag", "mag_err")
 _ROWS_PER_SORT: Final = 1 << 16
-
-
-@dataclasses.dataclass(slots=True)
-class CutCount:
-    """What one cut removed."""
-
-    observations: int = 0
-    """Observations left out."""
-    light_curves: int = 0
-    """Light curves that lost at least one observation to it."""
 
 
 @dataclasses.dataclass(slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from astromer.errors import RecordError, unknown_name
-from astromer.records.cleaning import CutCount
+from astromer.records.cuts import CutCount
 from astromer.records.jsonfile import write_json
 from astromer.records.schema import SCHEMA_VERSION
 

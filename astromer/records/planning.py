@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from astromer.records.cleaning import CUTS, CleanPartition, CutCount
+from astromer.records.cleaning import CleanPartition
+from astromer.records.cuts import CUTS, CutCount
 from astromer.records.manifest import Rejections, SplitInfo
 from astromer.records.writer import ShardTask
 

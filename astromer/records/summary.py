@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from astromer.records.cleaning import CUTS
+from astromer.records.cuts import CUTS
 from astromer.records.manifest import Manifest
 
 __all__ = ["RecordsSummary", "summarize_records"]

@@ -1,21 +1,33 @@
 """Native survey files, read as tables of flagged observations or as light curves.
 
 A new survey is one module with a `Survey` named ``SURVEY`` and one line in
-`astromer.surveys.registry`.
+`astromer.surveys.registry`. The readers, and polars with them, are imported when they
+are first used.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from astromer.surveys.observations import (
     FLAGS,
-    OBSERVATION_SCHEMA,
     Dropped,
     DroppedLightCurve,
     ObservationTable,
     ReadOptions,
     Survey,
 )
-from astromer.surveys.parsing import count_flags
-from astromer.surveys.reading import find_files, read_light_curves, read_observations
-from astromer.surveys.registry import detect_survey, get_survey, list_surveys
+
+if TYPE_CHECKING:
+    from astromer.surveys.parsing import count_flags
+    from astromer.surveys.reading import (
+        find_files,
+        read_light_curves,
+        read_observations,
+    )
+    from astromer.surveys.registry import detect_survey, get_survey, list_surveys
+    from astromer.surveys.schema import OBSERVATION_SCHEMA
 
 __all__ = [
     "FLAGS",
@@ -33,3 +45,20 @@ __all__ = [
     "read_light_curves",
     "read_observations",
 ]
+
+_HOMES = {
+    "OBSERVATION_SCHEMA": "schema",
+    "count_flags": "parsing",
+    "detect_survey": "registry",
+    "find_files": "reading",
+    "get_survey": "registry",
+    "list_surveys": "registry",
+    "read_light_curves": "reading",
+    "read_observations": "reading",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"astromer.surveys.{_HOMES[name]}"), name)

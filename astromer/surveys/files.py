@@ -279,7 +279,15 @@ def _mapped_blocks(stream: BinaryIO) -> Iterator[bytes]:
             if end <= start:
                 end = len(view)
             yield view[start:end]
+            _forget(view, start, end)
             start = end
+
+
+def _forget(view: mmap.mmap, start: int, end: int) -> None:
+    """Let go of pages that were read: they would count as this process's memory."""
+    if hasattr(mmap, "MADV_DONTNEED"):
+        first = start - start % mmap.PAGESIZE
+        view.madvise(mmap.MADV_DONTNEED, first, end - first)
 
 
 def _stream_blocks(stream: BinaryIO) -> Iterator[bytes]:

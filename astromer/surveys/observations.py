@@ -11,41 +11,21 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
-
-import polars as pl
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from astromer.errors import ConfigError
 
+if TYPE_CHECKING:
+    import polars as pl
+
 __all__ = [
     "FLAGS",
-    "OBSERVATION_SCHEMA",
     "Dropped",
     "DroppedLightCurve",
     "ObservationTable",
     "ReadOptions",
     "Survey",
 ]
-
-OBSERVATION_SCHEMA: Final = pl.Schema(
-    {
-        "object_id": pl.String,
-        "passband": pl.String,
-        "time": pl.Float64,
-        "mag": pl.Float32,
-        "mag_err": pl.Float32,
-        "class_name": pl.String,
-        "line": pl.UInt32,
-        "flag": pl.String,
-    }
-)
-"""Columns of an observation table, one row per observation in source order.
-
-`object_id` and `passband` are never null. `time` [d], `mag` and `mag_err` [mag] are
-null where `flag` says so. `class_name` is null where unknown. `line` is the line of
-the source file, from 1 (the row number, from 1, in a Parquet file). `flag` is null
-for a good observation, else one of `FLAGS`.
-"""
 
 FLAGS: Final[Mapping[str, str]] = {
     "ragged_line": "a line with more or fewer fields than the file has columns",

@@ -30,10 +30,10 @@ from astromer.surveys.files import (
     split_line,
 )
 from astromer.surveys.observations import (
-    OBSERVATION_SCHEMA,
     ObservationTable,
     ReadOptions,
 )
+from astromer.surveys.schema import OBSERVATION_SCHEMA
 
 __all__ = [
     "JD_MINUS_MJD",

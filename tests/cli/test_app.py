@@ -40,6 +40,26 @@ def test_help_of_a_verb_imports_nothing_heavy(verb, modules_imported_by):
     assert not modules & HEAVY
 
 
+def test_inspect_does_without_readers_and_models(modules_imported_by):
+    modules, _ = modules_imported_by("inspect", "records")
+    assert "numpy" in modules
+    assert not modules & (HEAVY - {"numpy"})
+
+
+def test_model_does_without_the_readers_of_files():
+    code = "import sys; from astromer import Astromer; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    modules = done.stdout.split()
+    assert "keras" in modules
+    assert not {"polars", "pooch", "astromer.surveys.reading"} & set(modules)
+
+
 def test_module_can_be_run():
     done = subprocess.run(
         [sys.executable, "-m", "astromer.cli", "--version"],

@@ -135,6 +135,11 @@ def test_error_weights_option_reaches_the_batches(curves):
     assert released[row].max() == pytest.approx(1.001)
 
 
+def test_every_batch_is_made_by_one_thread(curves):
+    dataset = load_dataset(curves, window_size=W)
+    assert dataset.options().threading.max_intra_op_parallelism == 1
+
+
 @pytest.mark.parametrize("normalization", ["window", "light_curve"])
 def test_list_of_light_curves_gives_plain_windows(curves, normalization):
     dataset = load_dataset(

@@ -8,6 +8,7 @@ import pytest
 
 from astromer.errors import ConfigError
 from astromer.pipeline import MaskingConfig
+from astromer.pipeline.masking import _nth_smallest
 
 W = 200
 SIZES = [0, 1, 2, 5, 12, 60, 137, 199, 200]
@@ -251,3 +252,20 @@ def test_shares_that_fill_the_probed_set_hide_nothing(engine):
         probed_fraction=0.3, visible_fraction=0.1, random_fraction=0.2
     )
     assert counts(select(engine, [W], masking)) == [(60, 20, 40, 0)]
+
+
+@pytest.mark.parametrize("largest", [0, 1, 3, 5, 9])
+def test_nth_smallest_key_is_that_of_a_sorted_row(rng, largest):
+    window_size = 9
+    number = np.arange(window_size + 1)
+    by_size = np.minimum(number * largest // 6, np.minimum(number, largest))
+    size = np.repeat(np.arange(window_size + 1), 4)
+    keys = rng.permuted(
+        np.tile(np.arange(window_size, dtype=np.int32), (40, 1)), axis=1
+    )
+    keys[np.arange(window_size) >= size[:, None]] = np.iinfo(np.int32).max
+    rank = by_size[size]
+    ordered = np.sort(keys, axis=1)
+    expected = np.where(rank > 0, ordered[np.arange(40), np.maximum(rank - 1, 0)], -1)
+    found = _nth_smallest(keys, size, by_size)
+    np.testing.assert_array_equal(found, expected)

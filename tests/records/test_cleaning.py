@@ -7,13 +7,12 @@ import pytest
 
 from astromer.records.blocks import block_from_tables
 from astromer.records.cleaning import (
-    CUTS,
     CleanPartition,
-    CutCount,
     clean_block,
     fulfils_noise_criteria,
     percentiles_by_curve,
 )
+from astromer.records.cuts import CUTS, CutCount
 from astromer.surveys import FLAGS
 
 

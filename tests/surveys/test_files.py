@@ -1,4 +1,5 @@
 import gzip
+from pathlib import Path
 
 import pytest
 
@@ -138,3 +139,24 @@ def test_inputs_without_files_are_refused(tmp_path, inputs, message):
     items = inputs.format(tmp_path) if isinstance(inputs, str) else inputs
     with pytest.raises(SurveyError, match=message):
         expand_inputs(items, ["*.csv"])
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="needs Linux's account of memory"
+)
+def test_blocks_that_were_read_are_no_memory_of_the_process(tmp_path):
+    def mapped_mib():
+        text = Path("/proc/self/status").read_text()
+        return int(text.partition("RssFile:")[2].split()[0]) / 1024
+
+    line = b"0123456789abcde\n"
+    path = tmp_path / "large.csv"
+    path.write_bytes(line * (96 * 2**20 // len(line)))
+    before = mapped_mib()
+    sizes, most = [], 0.0
+    for block in iterate_blocks(path, 1):
+        sizes.append(len(block))
+        most = max(most, mapped_mib() - before)
+    assert sum(sizes) == path.stat().st_size
+    # A block of 16 MiB at a time, and what the system read ahead.
+    assert most < 48

@@ -35,7 +35,8 @@ from astromer.records.blocks import (
     load_buckets,
     merge_blocks,
 )
-from astromer.records.cleaning import CleanPartition, CutCount, clean_block
+from astromer.records.cleaning import CleanPartition, clean_block
+from astromer.records.cuts import CutCount
 from astromer.records.inputs import (
     name_below_common_folder,
     name_survey,
