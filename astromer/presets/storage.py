@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import logging
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ from astromer.presets.registry import (
     CONFIG_NAME,
     METADATA_NAME,
     WEIGHTS_NAME,
+    describe_preset,
     find_preset,
     read_json,
 )
@@ -39,6 +41,8 @@ __all__ = [
     "load_preset",
     "save_preset",
 ]
+
+_LOGGER = logging.getLogger(__name__)
 
 GOLDEN_NAME: Final = "golden.npz"
 FORMAT_VERSION: Final = 1
@@ -185,7 +189,20 @@ def load_preset(
                 f"The weights do not fit `{CONFIG_NAME}`. Received: path={path} "
                 f"({error}). Save the preset again with `save_pretrained`."
             ) from error
+        _log(path)
     return model
+
+
+def _log(path: Path) -> None:
+    facts = describe_preset(path)
+    _LOGGER.info(
+        "%s: %s. %s parameters; %s; license: %s.",
+        facts.name,
+        (facts.description or "no description").rstrip("."),
+        f"{facts.num_parameters:,}",
+        facts.provenance or "of unknown origin",
+        facts.license or "not stated",
+    )
 
 
 def golden_difference(name_or_path: str | Path, model: ConfiguredModel) -> float:

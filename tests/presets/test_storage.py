@@ -343,3 +343,13 @@ def test_config_that_is_no_classifier_raises(
     edit(path / "config.json", **{section: options})
     with pytest.raises(PresetError, match=f"does not describe a classifier.*{reason}"):
         load_preset(path, ClassifierNetwork)
+
+
+def test_loading_says_in_one_line_what_the_preset_is(preset, caplog):
+    with caplog.at_level("INFO", logger="astromer"):
+        loaded = load_preset(preset, Reconstructor)
+    (line,) = caplog.messages
+    assert line == (
+        f"{preset.name}: A model for tests. {loaded.count_params():,} parameters; "
+        "this project; license: MIT."
+    )
