@@ -37,7 +37,8 @@ Apply = Callable[[dict[str, NDArray[Any]]], NDArray[np.float32]]
 """A compiled model: a batch of arrays in, its output as an array out."""
 
 OBSERVATIONS_PER_CHUNK: Final = 400_000
-"""Observations held at once; bounds memory and is enough to sort windows among."""
+"""Observations held at once, padding included; bounds memory, and is enough to sort
+windows among."""
 
 _WIDTH_STEP = 25
 
@@ -111,7 +112,7 @@ def windows_ahead(
     windows : WindowArrays
         Tiled over the group.
     """
-    groups = chunks(light_curves, num_observations)
+    groups = chunks(light_curves, num_observations, at_least=config.window_size)
 
     def cut() -> tuple[list[LightCurve], WindowArrays] | None:
         group = next(groups, None)

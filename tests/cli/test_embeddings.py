@@ -110,6 +110,8 @@ def test_embed_batch_size_does_not_change_the_result(preset, survey, tmp_path):
     np.testing.assert_allclose(results[0], results[1], atol=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("runtime", ["onnx", "openvino"])
 def test_embed_runtime_gives_the_numbers_of_keras(runtime, preset, survey, tmp_path):
     for package in ("onnx", "onnxruntime", "openvino", "tf2onnx"):

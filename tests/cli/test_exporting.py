@@ -10,6 +10,8 @@ from tests.inference.conftest import make_model
 for name in ("onnx", "onnxruntime", "openvino", "tf2onnx"):
     pytest.importorskip(name, reason="of the extra `export`")
 
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture(scope="module")
 def preset(tmp_path_factory):

@@ -27,6 +27,7 @@ ort = pytest.importorskip("onnxruntime", reason="of the extra `export`")
 for name in ("onnx", "openvino", "tf2onnx"):
     pytest.importorskip(name, reason="of the extra `export`")
 
+pytestmark = pytest.mark.timeout(300)
 FORMATS = sorted(FORMAT_SUFFIXES)
 
 
@@ -99,7 +100,6 @@ def test_onnx_file_gives_what_keras_gives_for_light_curves(exported, model, curv
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", FORMATS)
 def test_real_light_curves_give_what_the_preset_gives(kind, shared, tmp_path):
     preset = Astromer.from_pretrained("macho")

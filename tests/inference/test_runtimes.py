@@ -12,6 +12,7 @@ from tests.inference.conftest import make_model
 for name in ("onnx", "onnxruntime", "openvino", "tf2onnx"):
     pytest.importorskip(name, reason="of the extra `export`")
 
+pytestmark = pytest.mark.timeout(300)
 ENGINES = ("onnx", "openvino")
 
 
