@@ -98,8 +98,8 @@ class _PublicModel(ConfiguredModel):
         verbose : bool, optional
             Whether to show progress; by default where someone is looking.
         **options
-            ``per``, ``layer``, ``batch_size``, ``survey``, ``passband``, ``dropped``,
-            ``max_unreadable``.
+            ``per``, ``layer``, ``batch_size``, ``runtime``, ``survey``, ``passband``,
+            ``dropped``, ``max_unreadable``.
 
         Returns
         -------
@@ -108,6 +108,28 @@ class _PublicModel(ConfiguredModel):
         """
         with show_progress(verbose) as progress:
             return inference.embed(self, source, progress=progress, **options)
+
+    def export_encoder(
+        self,
+        path: str | Path,
+        *,
+        format: inference.ExportFormat = "onnx",  # noqa: A002 - as Keras calls it
+    ) -> inference.Exported:
+        """Write the encoder for other programs; see `astromer.inference.export`.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+            Ends in ``.onnx``, ``.xml`` for OpenVINO, or ``.tflite``; a folder for a
+            SavedModel.
+        format : {"onnx", "openvino", "saved_model", "tflite"}
+
+        Returns
+        -------
+        exported : Exported
+            Path, size, and the largest difference from Keras.
+        """
+        return inference.export(self, path, format=format)
 
 
 @keras.saving.register_keras_serializable("astromer")

@@ -18,6 +18,7 @@ from astromer.cli import (
     demo,
     embeddings,
     evaluation,
+    exporting,
     figures,
     presets,
     records,
@@ -71,6 +72,7 @@ app.command("pretrain")(training.pretrain)
 app.command("finetune")(training.finetune)
 app.command("train-classifier")(training.train_classifier)
 app.command("embed")(embeddings.embed)
+app.command("export")(exporting.export)
 app.command("reconstruct")(embeddings.reconstruct)
 app.command("predict")(classification.predict)
 app.command("benchmark", cls=evaluation.SeveralValues)(evaluation.benchmark)

@@ -81,36 +81,44 @@ def embed(
         typer.Option(help="What one embedding stands for."),
     ] = "object",
     batch_size: BatchSize = 64,
+    runtime: Annotated[
+        Literal["keras", "onnx", "openvino"],
+        typer.Option(
+            help="What runs the model; all but keras need "
+            'pip install "astromer[export]".'
+        ),
+    ] = "keras",
 ) -> None:
     """Write one embedding per light curve, in the order of the input."""
     find_preset(preset)  # before TensorFlow, whose import takes seconds
     terminal.start_tensorflow()
     from astromer import Astromer, Dropped, inference
-    from astromer.inference.tables import check_suffix
+    from astromer.inference.tables import check_suffix, write_parts
 
     check_suffix(out)
     model = Astromer.from_pretrained(preset)
     dropped = Dropped()
     start = time.monotonic()
     with show_progress() as progress:
-        embeddings = inference.embed(
+        parts = inference.embed_in_parts(
             model,
             inputs,
             per=per,
             batch_size=batch_size,
+            runtime=runtime,
             survey=survey,
             passband=passband,
             dropped=dropped,
             max_unreadable=max_unreadable,
             progress=progress,
         )
-    embeddings.write(out)
+        number = write_parts(out, parts)
     seconds = time.monotonic() - start
     report_dropped(dropped)
-    number, num_values = embeddings.embedding.shape
     terminal.output(
         f"[bold]{terminal.counted(number, 'embedding')}[/bold] of "
-        f"{terminal.counted(num_values, 'value')} in {terminal.duration(seconds)} "
+        f"{terminal.counted(model.config.hidden_dim, 'value')} "
+        f"in {terminal.duration(seconds)} "
         f"({terminal.rate(number, seconds, 'embeddings')}), "
         f"{terminal.size(out.stat().st_size)} in {out}"
     )

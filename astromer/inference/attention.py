@@ -17,12 +17,13 @@ from astromer.inference.runner import (
     check_batch_size,
     compiled,
     run_batches,
+    windows_ahead,
 )
-from astromer.inference.sources import Source, chunks, iterate_light_curves
+from astromer.inference.sources import Source, iterate_light_curves
 from astromer.lightcurve import LightCurve
 from astromer.models import Encoder, EncoderConfig, Reconstructor
 from astromer.models.layers import AttentionBlock
-from astromer.pipeline import WindowArrays, tile_windows
+from astromer.pipeline import WindowArrays
 from astromer.progress import Progress
 from astromer.surveys import Dropped
 
@@ -111,8 +112,8 @@ def attention(
         source, survey=survey, passband=passband, dropped=dropped
     )
     found: list[Attention] = []
-    for group in chunks(light_curves, OBSERVATIONS_PER_CHUNK):
-        windows = tile_windows(group, config.window_size, config.normalization)
+    ahead = windows_ahead(light_curves, config, OBSERVATIONS_PER_CHUNK)
+    for group, windows in ahead:
         weight = _run(apply, windows, batch_size, config)
         size = np.repeat(windows.size, windows.size)
         bounds = np.cumsum([len(curve) for curve in group])[:-1]

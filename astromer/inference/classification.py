@@ -17,11 +17,12 @@ from astromer.inference.runner import (
     check_batch_size,
     compiled,
     run_batches,
+    windows_ahead,
 )
-from astromer.inference.sources import Source, chunks, iterate_light_curves
+from astromer.inference.sources import Source, iterate_light_curves
 from astromer.inference.tables import Table
 from astromer.models import ClassifierNetwork
-from astromer.pipeline import WindowArrays, tile_windows
+from astromer.pipeline import WindowArrays
 from astromer.progress import Progress
 from astromer.surveys import Dropped
 
@@ -130,10 +131,8 @@ def classify(
     columns: list[dict[str, NDArray[Any]]] = []
     probabilities: list[NDArray[np.float64]] = []
     done = 0
-    for group in chunks(light_curves, OBSERVATIONS_PER_CHUNK):
-        windows = tile_windows(
-            group, model.config.window_size, model.config.normalization
-        )
+    ahead = windows_ahead(light_curves, model.config, OBSERVATIONS_PER_CHUNK)
+    for group, windows in ahead:
         values = _probabilities(apply, windows, len(model.class_names), batch_size)
         columns.append(describe_rows(group, windows, per))
         probabilities.append(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, get_args
 
 import keras
@@ -18,18 +18,21 @@ from astromer.inference.runner import (
     Apply,
     check_batch_size,
     compiled,
+    own_encoder,
     run_batches,
+    windows_ahead,
 )
-from astromer.inference.sources import Source, chunks, iterate_light_curves
+from astromer.inference.runtimes import Runtime
+from astromer.inference.sources import Source, iterate_light_curves
 from astromer.inference.tables import Table
 from astromer.lightcurve import LightCurve
 from astromer.models import ClassifierNetwork, Encoder, Reconstructor
 from astromer.models.layers import MaskedMean
-from astromer.pipeline import WindowArrays, tile_windows
+from astromer.pipeline import WindowArrays
 from astromer.progress import Progress
 from astromer.surveys import Dropped
 
-__all__ = ["Embeddings", "Layer", "Per", "embed"]
+__all__ = ["Embeddings", "Layer", "Per", "embed", "embed_in_parts"]
 
 Per = Literal["object", "window", "observation"]
 Layer = int | Sequence[int] | Literal["all"]
@@ -68,6 +71,7 @@ def embed(
     per: Per = "object",
     layer: Layer = -1,
     batch_size: int = 64,
+    runtime: Runtime = "keras",
     survey: str | None = None,
     passband: str | None = None,
     dropped: Dropped | None = None,
@@ -92,6 +96,10 @@ def embed(
         concatenated.
     batch_size : int
         Windows per batch.
+    runtime : {"keras", "onnx", "openvino"}
+        What runs the model: Keras, or ONNX Runtime or OpenVINO on the CPU, which take
+        some seconds to convert it first. Their numbers are those of Keras to 1e-4 or
+        better. They need the extra ``export``.
     survey, passband : str, optional
         Format of survey files, where it is not recognized; passband to take.
     dropped : Dropped, optional
@@ -113,20 +121,61 @@ def embed(
     ConfigError
         If an option is not valid, the source holds no light curves, or the model has no
         encoder.
+    ImportError
+        If the runtime is not installed.
+    """
+    parts = embed_in_parts(
+        model,
+        source,
+        per=per,
+        layer=layer,
+        batch_size=batch_size,
+        runtime=runtime,
+        survey=survey,
+        passband=passband,
+        dropped=dropped,
+        max_unreadable=max_unreadable,
+        progress=progress,
+    )
+    columns = zip(*(part.columns().values() for part in parts), strict=True)
+    return Embeddings(*map(np.concatenate, columns))
+
+
+def embed_in_parts(
+    model: Reconstructor | ClassifierNetwork | Encoder,
+    source: Source,
+    *,
+    per: Per = "object",
+    layer: Layer = -1,
+    batch_size: int = 64,
+    runtime: Runtime = "keras",
+    survey: str | None = None,
+    passband: str | None = None,
+    dropped: Dropped | None = None,
+    max_unreadable: float = 0.0,
+    progress: Progress | None = None,
+) -> Iterator[Embeddings]:
+    """Embed light curves part by part, so that memory does not grow with their number.
+
+    Together the parts are what `embed` returns; see there for parameters and errors,
+    which come at once. `astromer.inference.tables.write_parts` makes a file of them.
+
+    Yields
+    ------
+    part : Embeddings
+        Of the next few thousand light curves, never empty.
     """
     if per not in get_args(Per):
         raise ConfigError(unknown_name("per", per, get_args(Per)))
     check_batch_size(batch_size)
-    encoder = model if isinstance(model, Encoder) else model.encoder
-    if encoder is None:
-        raise ConfigError(
-            "This classifier has no encoder to embed with. Received: "
-            f'head="{model.head}". Use one of the heads that look at its blocks.'
-        )
+    encoder = own_encoder(model)
     pooled = per != "observation"
     chosen = _chosen_layers(encoder, layer)
     apply = compiled(
-        encoder, (chosen, pooled), lambda: _network(encoder, chosen, pooled=pooled)
+        encoder,
+        (chosen, pooled),
+        lambda: _network(encoder, chosen, pooled=pooled),
+        runtime,
     )
     light_curves, number = iterate_light_curves(
         source,
@@ -135,25 +184,18 @@ def embed(
         dropped=dropped,
         max_unreadable=max_unreadable,
     )
-    parts: list[Embeddings] = []
-    done = 0
-    for group in chunks(light_curves, OBSERVATIONS_PER_CHUNK):
-        windows = tile_windows(
-            group, encoder.config.window_size, encoder.config.normalization
-        )
-        values = _run(apply, windows, batch_size, pooled=pooled)
-        parts.append(_collect(group, windows, values, per))
-        done += len(group)
-        if progress is not None:
-            progress("embed", done, number, "light curves")
-    return Embeddings(
-        *(
-            np.concatenate(columns)
-            for columns in zip(
-                *(part.columns().values() for part in parts), strict=True
-            )
-        )
-    )
+
+    def parts() -> Iterator[Embeddings]:
+        done = 0
+        ahead = windows_ahead(light_curves, encoder.config, OBSERVATIONS_PER_CHUNK)
+        for group, windows in ahead:
+            values = _run(apply, windows, batch_size, pooled=pooled)
+            done += len(group)
+            if progress is not None:
+                progress("embed", done, number, "light curves")
+            yield _collect(group, windows, values, per)
+
+    return parts()
 
 
 def _chosen_layers(encoder: Encoder, layer: Layer) -> tuple[int, ...]:

@@ -15,12 +15,13 @@ from astromer.inference.runner import (
     check_batch_size,
     compiled,
     run_batches,
+    windows_ahead,
 )
-from astromer.inference.sources import Source, chunks, iterate_light_curves
+from astromer.inference.sources import Source, iterate_light_curves
 from astromer.inference.tables import Table
 from astromer.lightcurve import LightCurve
 from astromer.models import Reconstructor
-from astromer.pipeline import Normalization, WindowArrays, tile_windows
+from astromer.pipeline import Normalization, WindowArrays
 from astromer.progress import Progress
 from astromer.surveys import Dropped
 
@@ -122,8 +123,8 @@ def reconstruct(
     rng = np.random.default_rng(seed)
     normalization = model.config.normalization
     done = 0
-    for group in chunks(light_curves, OBSERVATIONS_PER_CHUNK):
-        windows = tile_windows(group, model.config.window_size, normalization)
+    ahead = windows_ahead(light_curves, model.config, OBSERVATIONS_PER_CHUNK)
+    for group, windows in ahead:
         predictions.append(
             _predict(apply, windows, normalization, num_folds, batch_size, rng)
         )

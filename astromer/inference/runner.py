@@ -6,14 +6,21 @@ only as wide as its longest window; results come back in the order given.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Hashable, Iterator
-from typing import Any, Final
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, get_args
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from astromer.errors import ConfigError
+from astromer.errors import ConfigError, unknown_name
+from astromer.inference.runtimes import Runtime, convert
+from astromer.inference.sources import chunks
+from astromer.lightcurve import LightCurve
+from astromer.models import ClassifierNetwork, Encoder, EncoderConfig, Reconstructor
+from astromer.pipeline import WindowArrays, tile_windows
 
 __all__ = [
     "OBSERVATIONS_PER_CHUNK",
@@ -21,14 +28,17 @@ __all__ = [
     "batches_by_size",
     "check_batch_size",
     "compiled",
+    "own_encoder",
     "run_batches",
+    "windows_ahead",
 ]
 
 Apply = Callable[[dict[str, NDArray[Any]]], NDArray[np.float32]]
 """A compiled model: a batch of arrays in, its output as an array out."""
 
 OBSERVATIONS_PER_CHUNK: Final = 400_000
-"""Observations held at once; bounds memory and is enough to sort windows among."""
+"""Observations held at once, padding included; bounds memory, and is enough to sort
+windows among."""
 
 _WIDTH_STEP = 25
 
@@ -71,8 +81,57 @@ def batches_by_size(
         yield rows, width
 
 
+def own_encoder(model: Reconstructor | ClassifierNetwork | Encoder) -> Encoder:
+    """Return the encoder of a model; raise ConfigError if it has none."""
+    encoder = model if isinstance(model, Encoder) else model.encoder
+    if encoder is None:
+        raise ConfigError(
+            "This classifier has no encoder to embed with. Received: "
+            f'head="{model.head}". Use one of the heads that look at its blocks.'
+        )
+    return encoder
+
+
+def windows_ahead(
+    light_curves: Iterator[LightCurve], config: EncoderConfig, num_observations: int
+) -> Iterator[tuple[list[LightCurve], WindowArrays]]:
+    """Read and cut light curves while the model is busy with those before.
+
+    Parameters
+    ----------
+    light_curves : iterator of LightCurve
+        Read in a thread, one group ahead.
+    config : EncoderConfig
+        Its window and normalization.
+    num_observations : int
+        See `astromer.inference.sources.chunks`; at most two groups are held at once.
+
+    Yields
+    ------
+    group : list of LightCurve
+    windows : WindowArrays
+        Tiled over the group.
+    """
+    groups = chunks(light_curves, num_observations, at_least=config.window_size)
+
+    def cut() -> tuple[list[LightCurve], WindowArrays] | None:
+        group = next(groups, None)
+        if group is None:
+            return None
+        return group, tile_windows(group, config.window_size, config.normalization)
+
+    with ThreadPoolExecutor(1, "windows") as reader:
+        pending = reader.submit(cut)
+        while (done := pending.result()) is not None:
+            pending = reader.submit(cut)
+            yield done
+
+
 def compiled(
-    owner: keras.Model, key: Hashable, build: Callable[[], keras.Model]
+    owner: keras.Model,
+    key: Hashable,
+    build: Callable[[], keras.Model],
+    runtime: Runtime = "keras",
 ) -> Apply:
     """Return a model as a function of arrays, compiled once and kept with its owner.
 
@@ -88,20 +147,42 @@ def compiled(
         What tells this function from others of the same owner.
     build : callable
         Makes the model; called the first time only.
+    runtime : {"keras", "onnx", "openvino"}
+        What runs it. Another engine than Keras holds a copy of the weights and is
+        built again when they have changed.
 
     Returns
     -------
     apply : callable
+
+    Raises
+    ------
+    ConfigError
+        If there is no such runtime, or the model cannot be converted for it.
+    ImportError
+        If it is not installed.
     """
+    if runtime not in get_args(Runtime):
+        raise ConfigError(unknown_name("runtime", runtime, get_args(Runtime)))
     # Past Keras's attribute tracking: a function is no part of the model's state.
     functions = vars(owner).setdefault("_inference_functions", {})
-    if key not in functions:
-        apply = _compile(build())
+    stamp = None if runtime == "keras" else _weights_stamp(owner)
+    built_for, apply = functions.get((key, runtime), (None, None))
+    if apply is None or built_for != stamp:
+        apply = _compile(build()) if stamp is None else convert(build(), runtime)
         if owner.config.attention_mask == "released_astromer1":
             apply = _fill_up(apply, owner.config.window_size)
-        functions[key] = apply
-    function: Apply = functions[key]
+        functions[key, runtime] = stamp, apply
+    function: Apply = apply
     return function
+
+
+def _weights_stamp(model: keras.Model) -> int:
+    """Return a checksum of all weights."""
+    stamp = 0
+    for weight in model.weights:
+        stamp = zlib.crc32(np.ascontiguousarray(weight).data, stamp)
+    return stamp
 
 
 def _compile(model: keras.Model) -> Apply:

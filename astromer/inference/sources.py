@@ -95,7 +95,7 @@ def iterate_light_curves(
 
 
 def chunks(
-    light_curves: Iterator[LightCurve], num_observations: int
+    light_curves: Iterator[LightCurve], num_observations: int, at_least: int = 1
 ) -> Iterator[list[LightCurve]]:
     """Group a stream so that each group holds about so many observations.
 
@@ -104,6 +104,9 @@ def chunks(
     light_curves : iterator of LightCurve
     num_observations : int
         A group ends once it holds at least so many.
+    at_least : int
+        What the shortest light curve counts: a window takes its memory however few
+        observations it holds.
 
     Yields
     ------
@@ -114,7 +117,7 @@ def chunks(
     held = 0
     for curve in light_curves:
         group.append(curve)
-        held += len(curve)
+        held += max(len(curve), at_least)
         if held >= num_observations:
             yield group
             group, held = [], 0

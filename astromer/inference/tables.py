@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-__all__ = ["SUFFIXES", "Table", "check_suffix", "write_table"]
+__all__ = ["SUFFIXES", "Table", "check_suffix", "write_parts", "write_table"]
 
 SUFFIXES = (".parquet", ".csv", ".npz")
 
@@ -113,6 +114,70 @@ def write_table(path: str | Path, columns: Mapping[str, NDArray[Any]]) -> Path:
         with open(path, "wb") as stream:
             np.savez(stream, allow_pickle=False, **columns)
         return path
+    frame = _frame(columns, flat=path.suffix == ".csv")
+    if path.suffix == ".parquet":
+        frame.write_parquet(path)
+    else:
+        frame.write_csv(path)
+    return path
+
+
+def write_parts(path: str | Path, parts: Iterable[Table]) -> int:
+    """Write tables of the same kind as one, without holding more than one of them.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        As for `write_table`; the arrays of an ``.npz`` are held whole.
+    parts : iterable of Table
+        At least one.
+
+    Returns
+    -------
+    number : int
+        Rows in all.
+
+    Raises
+    ------
+    ConfigError
+        If the suffix is another one.
+    """
+    path = check_suffix(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".npz":
+        columns = [part.columns() for part in parts]
+        whole = {
+            name: np.concatenate([part[name] for part in columns])
+            for name in columns[0]
+        }
+        write_table(path, whole)
+        return len(next(iter(whole.values())))
+    import polars as pl
+
+    number = 0
+    # In a folder of its own until it is whole: work of hours may be interrupted.
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".parts-") as folder:
+        made = Path(folder) / path.name
+        if path.suffix == ".csv":
+            with open(made, "wb") as stream:
+                for part in parts:
+                    frame = _frame(part.columns(), flat=True)
+                    frame.write_csv(stream, include_header=number == 0)
+                    number += len(frame)
+        else:
+            pieces: list[Path] = []
+            for part in parts:
+                frame = _frame(part.columns(), flat=False)
+                pieces.append(Path(folder) / f"part-{len(pieces)}")
+                frame.write_parquet(pieces[-1])
+                number += len(frame)
+            pl.scan_parquet(pieces).sink_parquet(made, maintain_order=True)
+        made.replace(path)
+    return number
+
+
+def _frame(columns: Mapping[str, NDArray[Any]], *, flat: bool) -> pl.DataFrame:
+    """Return a frame in which vectors are fixed-size lists or, flat, many columns."""
     import polars as pl
 
     series: list[pl.Series] = []
@@ -120,7 +185,7 @@ def write_table(path: str | Path, columns: Mapping[str, NDArray[Any]]) -> Path:
         if values.ndim == 1:
             plain = values.tolist() if values.dtype.kind == "U" else values
             series.append(pl.Series(name, plain))
-        elif path.suffix == ".parquet":
+        elif not flat:
             dtype = pl.Array(pl.Float32, values.shape[1])
             series.append(pl.Series(name, values, dtype=dtype))
         else:
@@ -128,9 +193,4 @@ def write_table(path: str | Path, columns: Mapping[str, NDArray[Any]]) -> Path:
                 pl.Series(f"{name}_{channel}", values[:, channel])
                 for channel in range(values.shape[1])
             ]
-    frame = pl.DataFrame(series)
-    if path.suffix == ".parquet":
-        frame.write_parquet(path)
-    else:
-        frame.write_csv(path)
-    return path
+    return pl.DataFrame(series)

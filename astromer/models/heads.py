@@ -49,7 +49,7 @@ class MaskedMax(_Pooling):
     """
 
     def call(self, x: Any, valid: Any) -> Any:
-        largest = ops.max(ops.where(valid[..., None], x, _EXCLUDED), axis=1)
+        largest = ops.max(ops.where(ops.expand_dims(valid, -1), x, _EXCLUDED), axis=1)
         return ops.where(ops.any(valid, axis=1, keepdims=True), largest, 0.0)
 
 

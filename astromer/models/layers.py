@@ -215,14 +215,14 @@ class AttentionBias(keras.layers.Layer):
         visible = ops.logical_and(valid, ops.logical_not(hidden))
         if self.mode == "released_astromer1":
             blocked = ops.cast(ops.logical_not(visible), self.compute_dtype)
-            either = ops.maximum(blocked[:, :, None], blocked[:, None, :])
-            return either[:, None]
+            rows, columns = ops.expand_dims(blocked, 2), ops.expand_dims(blocked, 1)
+            return ops.expand_dims(ops.maximum(rows, columns), 1)
         any_visible = ops.any(visible, axis=-1, keepdims=True)
         keys = ops.where(any_visible, visible, valid)
         half = self.compute_dtype == "float16"
         excluded = _EXCLUDED_FLOAT16 if half else _EXCLUDED
         bias = ops.where(keys, 0.0, excluded)
-        return ops.cast(bias, self.compute_dtype)[:, None, None, :]
+        return ops.expand_dims(ops.cast(bias, self.compute_dtype), (1, 2))
 
     def compute_output_shape(self, valid_shape: Any, *_: Any, **__: Any) -> Any:
         batch, size = valid_shape
@@ -288,22 +288,32 @@ class SelfAttention(keras.layers.Layer):
         self.output_projection.build((*x_shape[:-1], self.num_heads * self.head_dim))
 
     def call(self, x: Any, bias: Any, return_weights: bool = False) -> Any:
+        query, key, value = self._project(x)
         # Scaling the queries costs less than scaling the logits.
-        query = self._split(self.query(x)) * (1.0 / math.sqrt(self.head_dim))
-        logits = ops.matmul(query, self._split(self.key(x), transpose=True))
+        query = query * (1.0 / math.sqrt(self.head_dim))
+        logits = ops.matmul(query, ops.swapaxes(key, -1, -2))
         weights = ops.softmax(logits + ops.cast(bias, logits.dtype))
-        mixed = ops.matmul(weights, self._split(self.value(x)))
-        mixed = ops.transpose(mixed, (0, 2, 1, 3))
+        mixed = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
         size = ops.shape(x)[1]
         mixed = ops.reshape(mixed, (-1, size, self.num_heads * self.head_dim))
         output = self.output_projection(mixed)
         return (output, weights) if return_weights else output
 
-    def _split(self, x: Any, *, transpose: bool = False) -> Any:
-        """Reshape to (batch, num_heads, window_size, head_dim), or the last swapped."""
+    def _project(self, x: Any) -> tuple[Any, Any, Any]:
+        """Return queries, keys, values: (batch, num_heads, window_size, head_dim)."""
         size = ops.shape(x)[1]
-        x = ops.reshape(x, (-1, size, self.num_heads, self.head_dim))
-        return ops.transpose(x, (0, 2, 3, 1) if transpose else (0, 2, 1, 3))
+        parts = (self.query, self.key, self.value)
+        if self.query.quantization_mode is None:
+            # One wide product comes nearer to a processor's peak than three narrow.
+            kernel = ops.concatenate([part.kernel for part in parts], axis=1)
+            shift = ops.concatenate([part.bias for part in parts], axis=0)
+            projected = ops.add(ops.matmul(x, kernel), shift)
+        else:
+            projected = ops.concatenate([part(x) for part in parts], axis=-1)
+        shape = (-1, size, len(parts), self.num_heads, self.head_dim)
+        split = ops.transpose(ops.reshape(projected, shape), (2, 0, 3, 1, 4))
+        query, key, value = ops.unstack(split, len(parts), axis=0)
+        return query, key, value
 
     def compute_output_shape(self, x_shape: Any, *_: Any, **__: Any) -> Any:
         return (*x_shape[:-1], self.output_dim)
@@ -467,8 +477,10 @@ class MaskedMean(keras.layers.Layer):
 
     def call(self, x: Any, valid: Any) -> Any:
         keep = ops.cast(valid, "float32")
-        total = ops.matmul(keep[:, None, :], ops.cast(x, "float32"))[:, 0]
-        return total / ops.maximum(ops.sum(keep, axis=1, keepdims=True), 1.0)
+        total = ops.matmul(ops.expand_dims(keep, 1), ops.cast(x, "float32"))
+        return ops.squeeze(total, 1) / ops.maximum(
+            ops.sum(keep, axis=1, keepdims=True), 1.0
+        )
 
     def compute_output_shape(self, x_shape: Any, *_: Any, **__: Any) -> Any:
         return (x_shape[0], x_shape[-1])

@@ -23,7 +23,7 @@ def test_help_names_every_verb(capsys):
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
     verbs = ["convert", "inspect", "verify", "embed", "reconstruct", "presets", "demo"]
-    verbs += ["figure"]
+    verbs += ["export", "figure"]
     assert [verb for verb in verbs if f" {verb} " not in shown] == []
 
 
@@ -34,7 +34,9 @@ def test_help_imports_nothing_heavy_and_is_instant(modules_imported_by):
     assert min(modules_imported_by("--help")[1] for _ in range(3)) < 1.0
 
 
-@pytest.mark.parametrize("verb", ["convert", "embed", "demo", "presets", "figure"])
+@pytest.mark.parametrize(
+    "verb", ["convert", "embed", "export", "demo", "presets", "figure"]
+)
 def test_help_of_a_verb_imports_nothing_heavy(verb, modules_imported_by):
     modules, _ = modules_imported_by(verb, "--help")
     assert not modules & HEAVY

@@ -110,6 +110,21 @@ def test_embed_batch_size_does_not_change_the_result(preset, survey, tmp_path):
     np.testing.assert_allclose(results[0], results[1], atol=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+def test_embed_runtime_gives_the_numbers_of_keras(runtime, preset, survey, tmp_path):
+    for package in ("onnx", "onnxruntime", "openvino", "tf2onnx"):
+        pytest.importorskip(package, reason="of the extra `export`")
+    vectors = []
+    for options in ([], ["--runtime", runtime]):
+        out = tmp_path / "embeddings.parquet"
+        assert main(["embed", preset, survey, "--out", str(out), *options]) == 0
+        vectors.append(pl.read_parquet(out)["embedding"].to_numpy())
+    np.testing.assert_allclose(vectors[0], vectors[1], rtol=0, atol=1e-5)
+    assert not np.array_equal(*vectors), "the same engine"
+
+
 def test_reconstruct_writes_a_row_per_observation(preset, survey, tmp_path, capsys):
     out = tmp_path / "reconstructions.parquet"
     arguments = ["reconstruct", preset, survey, "--out", str(out), "--passband", "V"]

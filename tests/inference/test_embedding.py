@@ -8,7 +8,7 @@ import pytest
 
 from astromer import inference
 from astromer.errors import ConfigError
-from astromer.inference import Embeddings, embed
+from astromer.inference import Embeddings, embed, embed_in_parts
 from astromer.lightcurve import LightCurve
 from astromer.models import Encoder, Reconstructor
 from astromer.models.layers import MaskedMean
@@ -229,6 +229,23 @@ def test_chunks_do_not_change_embeddings(model, curves, monkeypatch, per):
     np.testing.assert_allclose(found.embedding, expected.embedding, **CLOSE)
     for name in ("object_id", "n_observations", "time", "label"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
+def test_parts_together_are_all_embeddings(model, curves, monkeypatch):
+    expected = embed(model, curves, per="window")
+    monkeypatch.setattr(inference.embedding, "OBSERVATIONS_PER_CHUNK", 30)
+    parts = list(embed_in_parts(model, curves, per="window"))
+    assert len(parts) > 2
+    for name in ("object_id", "n_observations", "time"):
+        together = np.concatenate([getattr(part, name) for part in parts])
+        np.testing.assert_array_equal(together, getattr(expected, name))
+    together = np.concatenate([part.embedding for part in parts])
+    np.testing.assert_allclose(together, expected.embedding, **CLOSE)
+
+
+def test_parts_refuse_a_wrong_option_before_the_first(model, curves):
+    with pytest.raises(ConfigError, match="batch_size"):
+        embed_in_parts(model, curves, batch_size=0)
 
 
 def test_progress_counts_light_curves(model, curves, records, monkeypatch):

@@ -1,7 +1,15 @@
+import threading
+
 import numpy as np
 import pytest
 
-from astromer.inference.runner import batches_by_size, compiled, run_batches
+from astromer.inference.runner import (
+    batches_by_size,
+    compiled,
+    run_batches,
+    windows_ahead,
+)
+from astromer.pipeline import tile_windows
 
 
 @pytest.mark.parametrize("window_size", [8, 60, 200])
@@ -83,3 +91,46 @@ def test_compiled_function_is_built_once_per_key(own_model):
     assert compiled(own_model, "key", build) is first
     assert compiled(own_model, "other", build) is not first
     assert len(built) == 2
+
+
+def test_windows_ahead_are_those_of_their_light_curves(model, curves):
+    found = list(windows_ahead(iter(curves), model.config, 30))
+    assert len(found) > 2
+    assert [curve for group, _ in found for curve in group] == curves
+    for group, windows in found:
+        expected = tile_windows(group, model.config.window_size)
+        for name in ("time", "mag", "valid", "size", "curve"):
+            np.testing.assert_array_equal(
+                getattr(windows, name), getattr(expected, name)
+            )
+
+
+def test_windows_are_cut_one_group_ahead_and_no_further(model, curves):
+    read, second = [], threading.Event()
+
+    def source():
+        for curve in curves:
+            read.append(curve)
+            if len(read) == 2:
+                second.set()
+            yield curve
+
+    ahead = windows_ahead(source(), model.config, 1)  # each light curve is a group
+    next(ahead)
+    assert second.wait(10), "nothing is read while the first group is in work"
+    assert len(read) == 2
+    next(ahead)
+    ahead.close()
+    assert len(read) == 3
+    assert not [t for t in threading.enumerate() if t.name.startswith("windows")]
+
+
+def test_error_of_a_source_comes_out_where_its_windows_would(model, curves):
+    def source():
+        yield from curves[:2]
+        raise OSError("the disk is gone")
+
+    ahead = windows_ahead(source(), model.config, 1)
+    assert [next(ahead)[0] for _ in range(2)] == [[curves[0]], [curves[1]]]
+    with pytest.raises(OSError, match="disk is gone"):
+        next(ahead)

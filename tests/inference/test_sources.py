@@ -204,5 +204,13 @@ def test_chunks_keep_order_and_end_once_full(curves):
     assert len(grouped) > 3
 
 
+def test_short_light_curves_fill_chunks_as_their_windows_do(curves):
+    short = [curve for curve in curves if len(curve) < 8] * 4
+    grouped = list(chunks(iter(short), 20, at_least=8))
+    assert [curve for group in grouped for curve in group] == short
+    assert [len(group) for group in grouped] == [3, 3, 3, 3]
+    assert len(next(chunks(iter(short), 20))) > 3
+
+
 def test_chunks_of_nothing_are_none():
     assert list(chunks(iter(()), 20)) == []

@@ -1,4 +1,6 @@
 import csv
+import dataclasses
+import weakref
 
 import numpy as np
 import pandas as pd
@@ -6,7 +8,7 @@ import polars as pl
 import pytest
 
 from astromer.errors import ConfigError
-from astromer.inference.tables import check_suffix, write_table
+from astromer.inference.tables import Table, check_suffix, write_parts, write_table
 
 
 @pytest.fixture
@@ -67,3 +69,59 @@ def test_other_suffix_is_refused_before_anything_is_written(tmp_path, columns, n
     with pytest.raises(ConfigError, match=message):
         check_suffix(tmp_path / name)
     assert not (tmp_path / "new").exists()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Rows(Table):
+    object_id: np.ndarray
+    time: np.ndarray
+    label: np.ndarray
+    embedding: np.ndarray
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".npz"])
+def test_parts_are_written_as_one_table(tmp_path, columns, suffix):
+    whole = write_table(tmp_path / f"whole{suffix}", columns)
+    cut = [Rows(**{n: v[part] for n, v in columns.items()}) for part in
+           (slice(1), slice(1, 3), slice(3, 4))]  # fmt: skip
+    path = tmp_path / "new" / f"parts{suffix}"
+    assert write_parts(path, iter(cut)) == 4
+    if suffix == ".parquet":
+        assert pl.read_parquet(path).equals(pl.read_parquet(whole))
+    elif suffix == ".csv":
+        assert path.read_bytes() == whole.read_bytes()
+    else:
+        with np.load(path) as found, np.load(whole) as expected:
+            assert list(found) == list(expected)
+            for name in found:
+                np.testing.assert_array_equal(found[name], expected[name])
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_interrupted_parts_leave_what_was_there(tmp_path, columns, suffix):
+    path = tmp_path / f"parts{suffix}"
+    path.write_text("before")
+
+    def parts():
+        yield Rows(**columns)
+        raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        write_parts(path, parts())
+    assert path.read_text() == "before"
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_parts_are_not_held_together(tmp_path, columns):
+    alive = weakref.WeakSet()
+
+    def parts():
+        for _ in range(5):
+            assert len(alive) <= 1
+            part = Rows(**columns)
+            alive.add(part)
+            yield part
+            del part
+
+    assert write_parts(tmp_path / "parts.parquet", parts()) == 20

@@ -213,6 +213,19 @@ def test_attention_equals_that_of_keras(rng):
     np.testing.assert_allclose(ours(x, bias_of()[:2]), expected, atol=1e-5)
 
 
+def test_attention_of_quantized_layers_is_near_that_of_exact_ones(rng):
+    layer = layers.SelfAttention(2, 8, 16, seed=1)
+    x = rng.normal(size=(3, 5, 16)).astype(np.float32)
+    bias = np.zeros((3, 1, 1, 5), np.float32)
+    expected = np.asarray(layer(x, bias))
+    for part in (layer.query, layer.key, layer.value):
+        part.quantize("int8")
+    found = np.asarray(layer(x, bias))
+    # Int8 kernels are integers up to 127: taken for numbers they would be far off.
+    np.testing.assert_allclose(found, expected, atol=0.05)
+    assert np.abs(found - expected).max() > 1e-5
+
+
 def test_attention_starts_as_similarity(rng):
     layer = layers.SelfAttention(NUM_HEADS, HEAD_DIM, CHANNELS, seed=3)
     layer(make_x(rng), bias_of())

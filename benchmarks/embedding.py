@@ -1,0 +1,324 @@
+"""Embedding on the CPU against this run's own matrix product, and one by one.
+
+`python benchmarks/embedding.py SHARED` measures, with the bundled preset `macho` and
+in one run: a large matrix product; forward passes of 64 full windows in every runtime
+and in bfloat16; `embed` on real Catalina light curves in every runtime against one
+object per call, as `light_curve.embed` does it with an ONNX export of the same weights.
+It writes `embedding.json` and `embedding.md` beside this script. Runtimes take turns,
+so that all see the same machine; floating-point operations are those of matrix products
+alone. `SHARED/data/crts_labelled.parquet` holds columns id, mjd, mag and err.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import onnxruntime
+import polars as pl
+from light_curve.embed import Astromer2
+
+from astromer import Astromer, EncoderConfig, LightCurve
+from astromer.inference import embedding, runner
+from astromer.pipeline import tile_windows
+
+HERE = Path(__file__).parent
+RUNTIMES = ("keras", "onnx", "openvino")
+BATCH_SIZE = 64
+MATRIX = 4096
+TARGETS = {"share_of_peak": 0.85, "over_one_by_one": 3.0, "bfloat16_speedup": 1.4}
+
+Work = Callable[[], Any]
+
+
+def forward_flops(config: EncoderConfig, width: int) -> float:
+    """Count the operations of all matrix products for one window of this width."""
+    units = config.num_heads * config.head_dim
+    dense = 4 * config.hidden_dim * units
+    dense += 2 * config.hidden_dim * config.intermediate_dim
+    if config.residual == "dense":
+        dense += 2 * config.hidden_dim**2
+    return 2.0 * width * config.num_layers * (dense + 2 * width * units)
+
+
+def take_turns(works: dict[str, Work], repeats: int) -> dict[str, float]:
+    """Return the median seconds of each, after a round that compiles."""
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for turn in range(repeats + 1):
+        for name, work in works.items():
+            start = time.perf_counter()
+            work()
+            if turn:
+                times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def full_windows(config: EncoderConfig) -> dict[str, np.ndarray]:
+    """Return a batch of windows without padding."""
+    rng = np.random.default_rng(0)
+    shape = (BATCH_SIZE, config.window_size)
+    return {
+        "time": np.sort(rng.uniform(-500, 500, shape), axis=1).astype(np.float32),
+        "mag": rng.normal(0.0, 0.3, shape).astype(np.float32),
+        "valid": np.ones(shape, bool),
+        "hidden": np.zeros(shape, bool),
+    }
+
+
+def measure_forward(models: dict[str, Astromer], repeats: int) -> dict[str, Any]:
+    """Time forward passes of full windows, a matrix product in every round."""
+    config = models["float32"].config
+    batch = full_windows(config)
+    last = (config.num_layers,)
+
+    def compile_for(dtype: str, runtime: str) -> Callable[..., np.ndarray]:
+        encoder = models[dtype].encoder
+        return runner.compiled(
+            encoder,
+            (last, True),
+            lambda: embedding._network(encoder, last, pooled=True),  # noqa: SLF001 - as `embed` does
+            runtime,
+        )
+
+    functions = {name: compile_for("float32", name) for name in RUNTIMES}
+    functions["keras, bfloat16"] = compile_for("bfloat16", "keras")
+    matrix = np.random.default_rng(1).normal(size=(MATRIX, MATRIX)).astype(np.float32)
+    works: dict[str, Work] = {"matrix product": lambda: matrix @ matrix}
+    works |= {
+        name: (lambda function=function: function(batch))
+        for name, function in functions.items()
+    }
+    seconds = take_turns(works, repeats)
+    peak = 2.0 * MATRIX**3 / seconds.pop("matrix product")
+    flops = BATCH_SIZE * forward_flops(config, config.window_size)
+    expected = functions["keras"](batch)
+    return {
+        "peak_gflops": round(peak / 1e9, 1),
+        "gflop": round(flops / 1e9, 1),
+        "rows": {
+            name: {
+                "seconds": round(value, 4),
+                "windows_per_second": round(BATCH_SIZE / value, 1),
+                "share_of_peak": round(flops / value / peak, 3),
+                "difference_from_keras": float(
+                    np.abs(functions[name](batch) - expected).max()
+                ),
+            }
+            for name, value in seconds.items()
+        },
+        "bfloat16_speedup": round(seconds["keras"] / seconds["keras, bfloat16"], 3),
+    }
+
+
+def read_curves(shared: Path, number: int) -> list[LightCurve]:
+    """Return real light curves, spread over the whole file."""
+    rows = pl.read_parquet(shared / "data" / "crts_labelled.parquet")
+    rows = rows.gather_every(max(len(rows) // number, 1)).head(number)
+    return [
+        LightCurve(*(np.asarray(row[name]) for name in ("mjd", "mag", "err")))
+        for row in rows.select("mjd", "mag", "err").iter_rows(named=True)
+    ]
+
+
+def one_by_one(model: Astromer, curves: list[LightCurve]) -> Callable[[], np.ndarray]:
+    """Return what embeds one object per call, with an ONNX export of the weights."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = model.export_encoder(Path(folder) / "model.onnx").path
+        session = onnxruntime.InferenceSession(path.read_bytes())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it calls itself experimental
+        peer = Astromer2(session, output="mean")
+    arrays = [(curve.time, curve.mag.astype(np.float64)) for curve in curves]
+    return lambda: np.array([peer(*pair)[0, 0, 0] for pair in arrays])
+
+
+def padding_cost(config: EncoderConfig, curves: list[LightCurve]) -> dict[str, float]:
+    """Return operations over those without any padding: full windows, and ours."""
+    size = tile_windows(curves, config.window_size).size
+    least = sum(forward_flops(config, int(width)) for width in size)
+    planned = sum(
+        len(rows) * forward_flops(config, width)
+        for rows, width in runner.batches_by_size(size, BATCH_SIZE, config.window_size)
+    )
+    full = len(size) * forward_flops(config, config.window_size)
+    return {
+        "windows": len(size),
+        "full_windows": round(full / least, 3),
+        "embed": round(planned / least, 3),
+    }
+
+
+def measure_embed(
+    models: dict[str, Astromer], curves: list[LightCurve], repeats: int
+) -> dict[str, Any]:
+    """Time whole calls of `embed` on real light curves, and one object per call."""
+    model = models["float32"]
+    peer = one_by_one(model, curves)
+    works: dict[str, Work] = {"one object per call": peer}
+    works |= {
+        f"embed, {name}": (
+            lambda name=name: embedding.embed(model, curves, runtime=name)
+        )
+        for name in RUNTIMES
+    }
+    works["embed, keras, bfloat16"] = lambda: embedding.embed(
+        models["bfloat16"], curves
+    )
+    seconds = take_turns(works, repeats)
+    exact = np.asarray(works["embed, keras"]())
+    half = np.asarray(works["embed, keras, bfloat16"]())
+    # The peer weighs all windows of an object alike: only single ones compare.
+    single = np.array([len(curve) <= model.config.window_size for curve in curves])
+    # About their mean: all embeddings have most of their length in common.
+    mean = exact.mean(axis=0)
+    a, b = exact - mean, half - mean
+    cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+    alone = seconds["one object per call"]
+    return {
+        "light_curves": len(curves),
+        "observations": sum(map(len, curves)),
+        "padding": padding_cost(model.config, curves),
+        "rows": {
+            name: {
+                "seconds": round(value, 3),
+                "light_curves_per_second": round(len(curves) / value, 1),
+                "over_one_by_one": round(alone / value, 2),
+            }
+            for name, value in seconds.items()
+        },
+        "difference_from_one_by_one": float(np.abs(peer() - exact)[single].max()),
+        "bfloat16": {
+            "cosine_median": float(np.median(cosine)),
+            "cosine_worst": float(cosine.min()),
+            "largest_difference": float(np.abs(exact - half).max()),
+        },
+    }
+
+
+def vector_units() -> str:
+    """Name the vector instructions that decide how fast, where Linux tells."""
+    path = Path("/proc/cpuinfo")
+    flags = set(path.read_text().split()) if path.is_file() else set()
+    known = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+    return " ".join(flag for flag in known if flag in flags) or "unknown"
+
+
+def write(report: dict[str, Any]) -> None:
+    """Write both files."""
+    (HERE / "embedding.json").write_text(json.dumps(report, indent=2) + "\n")
+    forward, embed = report["forward"], report["embed"]
+    versions = ", ".join(f"{k} {v}" for k, v in report["versions"].items())
+    half = embed["bfloat16"]
+    about = (
+        f"`{report['command']}`; {report['machine']}; {versions}. Load average "
+        f"{report['load_average'][0]:.1f} before and {report['load_average'][1]:.1f} "
+        "after. Preset `macho`. Medians; all take turns."
+    )
+    peak = (
+        f"{forward['gflop']} GFLOP in matrix products, learned residuals included. A "
+        f"matrix product of {MATRIX} runs at {forward['peak_gflops']:.0f} GFLOP/s."
+    )
+    real = (
+        f"{embed['light_curves']} Catalina light curves of {embed['observations']} "
+        f"observations, {embed['padding']['windows']} windows. Full windows would cost "
+        f"{embed['padding']['full_windows']:.2f} times what the observations alone "
+        f"cost, `embed`'s batches {embed['padding']['embed']:.2f} times."
+    )
+    peer = (
+        "One object per call is `light_curve.embed` on an ONNX export of the same "
+        "weights, in ONNX Runtime; on light curves of one window it differs from "
+        f"`embed` by {embed['difference_from_one_by_one']:.0e} at most."
+    )
+    precision = (
+        f"bfloat16 is {forward['bfloat16_speedup']:.2f} times as fast as float32 here "
+        f"(vector units: {report['vector_units']}). Its embeddings, less the mean of all, have a "
+        f"cosine of {half['cosine_median']:.5f} with those in float32, {half['cosine_worst']:.5f} "
+        "at worst."
+    )
+    lines = [
+        "# Embedding",
+        "",
+        about,
+        "",
+        f"## {BATCH_SIZE} full windows",
+        "",
+        peak,
+        "",
+        "| Runtime | Seconds | Windows/s | Share of peak | Largest difference |",
+        "|---|---:|---:|---:|---:|",
+        *(
+            f"| {name} | {row['seconds']:.3f} | {row['windows_per_second']:.1f} | "
+            f"{row['share_of_peak']:.2f} | {row['difference_from_keras']:.0e} |"
+            for name, row in forward["rows"].items()
+        ),
+        "",
+        "## Real light curves",
+        "",
+        real,
+        "",
+        "| | Seconds | Light curves/s | Over one per call |",
+        "|---|---:|---:|---:|",
+        *(
+            f"| {name} | {row['seconds']:.2f} | {row['light_curves_per_second']:.1f} | "
+            f"{row['over_one_by_one']:.2f} |"
+            for name, row in embed["rows"].items()
+        ),
+        "",
+        peer,
+        "",
+        precision,
+    ]
+    (HERE / "embedding.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+def main() -> None:
+    """Measure and write both files."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("shared", type=Path, help="folder with data/")
+    parser.add_argument("--curves", type=int, default=300)
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    load = [os.getloadavg()[0]]
+    models = {
+        "float32": Astromer.from_pretrained("macho"),
+        "bfloat16": Astromer.from_pretrained("macho", dtype="mixed_bfloat16"),
+    }
+    curves = read_curves(options.shared, options.curves)
+    forward = measure_forward(models, options.repeats)
+    embed = measure_embed(models, curves, options.repeats)
+    load.append(os.getloadavg()[0])
+    packages = ("keras", "tensorflow", "onnxruntime", "openvino", "light-curve")
+    write(
+        {
+            "command": "python benchmarks/embedding.py SHARED",
+            "machine": f"{os.cpu_count()} cores, {platform.machine()}, no GPU",
+            "vector_units": vector_units(),
+            "versions": {
+                "Python": platform.python_version(),
+                **{name: version(name) for name in packages},
+            },
+            "repeats": options.repeats,
+            "load_average": load,
+            "targets": TARGETS,
+            "forward": forward,
+            "embed": embed,
+        }
+    )
+
+
+if __name__ == "__main__":
+    main()
