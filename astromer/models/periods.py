@@ -371,8 +371,8 @@ def fit_harmonics(
         ],
         axis=-2,
     )
-    order = (np.arange(size) + 1) // 2
-    ridge = np.diag(_RIDGE * order**2 + 1e-4).astype(np.float32)
+    orders = (np.arange(size) + 1) // 2
+    ridge = np.diag(_RIDGE * orders**2 + 1e-4).astype(np.float32)
     matrix = matrix + ops.multiply(1.0 / count[:, :, None, None], ridge)
     coefficients = solve_positive(matrix, vector)
     return _Fits(frequency, ops.sum(coefficients * vector, axis=-1), coefficients)
