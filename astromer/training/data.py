@@ -25,6 +25,7 @@ from astromer.records.manifest import MANIFEST_NAME, Manifest
 from astromer.records.schema import encode_light_curve
 from astromer.training.options import TrainingOptions
 from astromer.training.strategy import devices_in_scope
+from astromer.training.tiles import TileStream
 from astromer.training.workers import Workers
 
 __all__ = [
@@ -160,19 +161,22 @@ class RunData:
     masking: MaskingConfig | None = None
     """Task ``"pretrain"`` only, as the next."""
     error_weights: ErrorWeights = "off"
+    is_tiled: bool = False
+    """Whether training windows are the light curves' tiles; see `TileStream`."""
     workers: Workers = dataclasses.field(default_factory=Workers)
     """Who trains on them together, each on its own part."""
 
     @property
     def is_tf(self) -> bool:
-        """Whether tf.data makes the batches, not numpy."""
-        return keras.backend.backend() == "tensorflow"
+        """Whether tf.data makes the training batches, not numpy."""
+        return keras.backend.backend() == "tensorflow" and not self.is_tiled
 
     @functools.cached_property
     def stream(self) -> BatchStream:
         """Training batches by number, where numpy makes them."""
         source, split = self.source(TRAIN)
-        return BatchStream(
+        stream_class = TileStream if self.is_tiled else BatchStream
+        return stream_class(
             source,
             split=split,
             batch_size=self.options.batch_size,
@@ -392,7 +396,7 @@ def fixed_batches(data: RunData, split: str) -> Any:
     if split not in data.splits.sources:
         return None
     source, name = data.source(split)
-    if not data.is_tf:
+    if keras.backend.backend() != "tensorflow":
         from astromer.training.jax_devices import FixedBatches
 
         windows = fixed_windows(

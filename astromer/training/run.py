@@ -246,8 +246,11 @@ def run_training(
             callback.set_model(model)
             callback.save()
         callback.accumulators = accumulators or []
-        # The first step takes long: TensorFlow traces the model.
-        callback.show({}, "starts")
+        if state.epoch >= options.epochs:
+            report(_describe_end(state, options.epochs, callback.step_in_epoch))
+        else:
+            # The first step takes long: TensorFlow traces the model.
+            callback.show({}, "starts")
         callbacks: list[keras.callbacks.Callback] = [
             Constants(state.constants),
             *([EventWriter(folder.tensorboard)] if workers.is_chief else []),
@@ -258,7 +261,8 @@ def run_training(
             validation = None
         if len(workers) > 1:
             stack.enter_context(_checkpoint_named(folder, callback))
-        if callback.step_in_epoch and not callback.is_exhausted:
+        is_short = state.epoch < options.epochs and not callback.is_exhausted
+        if callback.step_in_epoch and is_short:
             # The rest of an epoch that was interrupted.
             fit(
                 model,
@@ -455,6 +459,14 @@ def _say_what_begins(
         )
     if "test" not in counts:
         report("There is no split `test`: the best model is not tested.")
+
+
+def _describe_end(state: RunState, epochs: int, begun: int) -> str:
+    """Say why there is nothing to train."""
+    complete = f"{state.epoch} epoch{'s are' if state.epoch > 1 else ' is'} complete"
+    asked = "as many as" if state.epoch == epochs else f"more than the {epochs}"
+    rest = f"; epoch {state.epoch + 1}, {begun} batches old, waits for a longer run"
+    return f"{complete}, {asked} asked for: nothing is trained{rest if begun else ''}."
 
 
 def _compare_versions(folder: RunFolder, report: Report) -> None:

@@ -194,6 +194,41 @@ def test_finished_run_is_not_trained_further(tmp_path, whole):
         np.testing.assert_array_equal(a, b)
 
 
+NOTHING_LEFT = (
+    "1 epoch is complete, as many as asked for: nothing is trained; epoch 2, 2 batches "
+    "old, waits for a longer run."
+)
+
+
+@pytest.mark.parametrize(("epochs", "expected"), [(1, NOTHING_LEFT), (4, None)])
+def test_run_of_fewer_epochs_leaves_the_one_that_was_begun(
+    tmp_path, whole, epochs, expected
+):
+    path = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt, match="after batch 5"):
+        train(path, epochs=4, progress=interrupt_at(5))
+    last = RunFolder(path).last.read_bytes()
+    lines = []
+    trained = train(path, epochs=epochs, resume=True, report=lines.append)
+    assert trained.state.epoch == epochs
+    assert (expected in lines) == (expected is not None)
+    assert not any(line.startswith("Epoch 2 of 1") for line in lines)
+    if expected:
+        assert RunFolder(path).last.read_bytes() == last
+        # The longer run then is what it would have been.
+        train(path, epochs=4, resume=True)
+    assert_same_run(path, whole[0])
+
+
+def test_run_of_fewer_epochs_than_are_complete_says_so(tmp_path):
+    train(tmp_path / "run", epochs=2)
+    lines = []
+    train(tmp_path / "run", epochs=1, resume=True, report=lines.append)
+    assert (
+        "2 epochs are complete, more than the 1 asked for: nothing is trained." in lines
+    )
+
+
 def test_kill_by_the_scheduler_is_a_stop_with_a_checkpoint(tmp_path):
     path = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt, match="after batch 2"):
