@@ -200,8 +200,8 @@ class HeadMethod:
         arrays: Arrays | None = None
         sequences: list[NDArray[np.floating]] = []
         if self._means is not None:
-            layer = "all" if self.classifier == "gamma" else "last"
-            rows = self._means.at(layer).window_rows(objects).values
+            means = self._means.at("all" if self.classifier == "gamma" else "last")
+            rows = means.window_rows(objects).values
             values = rows.reshape(len(rows), -1, self.config.hidden_dim)
             arrays = {
                 VALUES: values,

@@ -216,6 +216,8 @@ def encoder_rows(monkeypatch):
     return rows
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("head", ["gamma", "max", "cls"])
 def test_run_on_what_is_encoded_once_is_the_run_on_windows(
     preset, survey, tmp_path, encoder_rows, head
@@ -227,7 +229,7 @@ def test_run_on_what_is_encoded_once_is_the_run_on_windows(
             preset,
             survey,
             tmp_path / f"{gb}",
-            epochs=3,
+            epochs=2,
             head=head,
             encoded_gb=gb,
             report=said.append,
