@@ -22,7 +22,14 @@ from astromer.training.classification import (
     balanced_class_weights,
     classification_metrics,
 )
-from astromer.training.data import TEST, TRAIN, VALIDATION, RunData, Splits
+from astromer.training.data import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    RunData,
+    Splits,
+    damage_explained,
+)
 from astromer.training.encoding import SplitTiles, bytes_to_encode, encode
 from astromer.training.finishing import finish_run
 from astromer.training.labels import Classes, number_classes
@@ -251,7 +258,8 @@ class _Run:
         found, done = {}, 0
         for split, part in tiles.items():
             count = functools.partial(self._show_encoded, done, total)
-            found[split] = encode(self.network, self.data, split, part, count)
+            with damage_explained(self.data.splits):
+                found[split] = encode(self.network, self.data, split, part, count)
             done += len(part)
         stream: Any = self.data.stream
         stream.encoded = found[TRAIN]

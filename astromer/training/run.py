@@ -174,8 +174,8 @@ def run_training(
         If there are fewer windows than a batch takes, a device does not exist, or the
         score to monitor does not.
     RunError
-        If the folder's run was begun with something else, the loss is no longer a
-        number, or the disk is full.
+        If the folder's run was begun with something else, another process trains in
+        it, the loss is no longer a number, or the disk is full.
     RecordError
         If a record is damaged.
     WorkerError
@@ -217,6 +217,7 @@ def run_training(
         _compare_plans(plan, strategy, workers)
         accumulators = None
         if workers.is_chief:
+            stack.enter_context(folder.claim())
             folder.begin(plan)
         if workers.is_chief and folder.last.is_file():
             state, accumulators = _go_on(folder, model, data, strategy)

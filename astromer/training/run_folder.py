@@ -36,6 +36,8 @@ FORMAT: Final = "astromer run"
 FORMAT_VERSION: Final = 1
 """Raised whenever a reader of older runs would misread newer ones."""
 
+_LOCK: Final = ".lock"
+
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 Options = TypeVar("Options", bound=TrainingOptions)
@@ -141,7 +143,8 @@ class RunFolder:
         stored = folder.read_config()
         if stored is None:
             if folder.path.exists() and (
-                not folder.path.is_dir() or any(folder.path.iterdir())
+                not folder.path.is_dir()
+                or any(path.name != _LOCK for path in folder.path.iterdir())
             ):
                 raise RunError(
                     "A run begins in a new or empty folder. Received: "
@@ -193,6 +196,35 @@ class RunFolder:
                 "Resume with the version of astromer that began it."
             )
         return stored
+
+    @contextlib.contextmanager
+    def claim(self) -> Iterator[None]:
+        """Keep other processes from training here until the block ends, however it does.
+
+        The system lets go of what a killed process has claimed. Without effect on
+        Windows.
+
+        Raises
+        ------
+        RunError
+            If another process, or another run of this one, has claimed it.
+        """
+        if os.name != "posix":
+            yield
+            return
+        import fcntl
+
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / _LOCK, "ab") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise RunError(
+                    "One process trains in a run's folder at a time. Received: "
+                    f"out={self.path}, in which another is training. Wait for its end, "
+                    "or name another folder."
+                ) from error
+            yield
 
     def begin(self, plan: RunPlan) -> None:
         """Write the plan.

@@ -229,6 +229,14 @@ def test_run_of_fewer_epochs_than_are_complete_says_so(tmp_path):
     )
 
 
+def test_folder_in_which_another_process_trains_is_refused(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with folder.claim(), pytest.raises(RunError, match="another is training"):
+        train(folder.path, epochs=1)
+    assert not folder.config.exists()
+    assert train(folder.path, epochs=1).state.epoch == 1
+
+
 def test_kill_by_the_scheduler_is_a_stop_with_a_checkpoint(tmp_path):
     path = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt, match="after batch 2"):
