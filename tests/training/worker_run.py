@@ -57,7 +57,7 @@ def main(records: str, out: str, dropout: str, *more: str) -> None:
     steps = [int(word) for word in more if word.isdigit()]
     if steps and index == NUMBER_OF_SECOND:
         names = [word for word in more if word.startswith("SIG")]
-        signal_after(*steps, signal.Signals[names[0] if names else "SIGKILL"])
+        signal_after(steps[0], signal.Signals[names[0] if names else "SIGKILL"])
     said: list[str] = []
     try:
         result = pretrain(
