@@ -362,6 +362,8 @@ def train_stream(data: RunData, start_batch: int = 0) -> Any:
     stream : tf.data.Dataset or iterator
         This worker's part, for `keras.Model.fit` with `steps_per_epoch`.
     """
+    if data.is_tiled and keras.backend.backend() == "tensorflow":
+        return _as_dataset(data.stream, start_batch)
     if not data.is_tf:
         return data.stream.iterate(start_batch)
     from astromer.pipeline import load_dataset
@@ -376,6 +378,22 @@ def train_stream(data: RunData, start_batch: int = 0) -> Any:
         **data.order_options(),
         **data.window_options(),
     )
+
+
+def _as_dataset(stream: BatchStream, start_batch: int) -> Any:
+    """Make tf.data of numpy's batches, which several devices can share."""
+    import tensorflow as tf
+
+    # With the size of a batch, which Keras leaves open: where a strategy cannot tell it,
+    # it gives every device a whole batch.
+    spec = keras.tree.map_structure(
+        lambda values: tf.TensorSpec(values.shape, values.dtype),
+        stream.batch(start_batch),
+    )
+    batches = tf.data.Dataset.from_generator(
+        lambda: stream.iterate(start_batch), output_signature=spec
+    )
+    return batches.prefetch(tf.data.AUTOTUNE)
 
 
 def fixed_batches(data: RunData, split: str) -> Any:
