@@ -209,7 +209,7 @@ def pretrain(
             rich_help_panel=MODEL,
         ),
     ] = "astromer2",
-    learning_rate: LearningRate = 5e-4,
+    learning_rate: LearningRate = 1e-3,
     schedule: ScheduleName = "cosine",
     warmup_steps: WarmupSteps = None,
     decay_epochs: DecayEpochs = None,

@@ -86,7 +86,7 @@ class TrainingOptions:
     """Batches of an epoch; None means one pass over the light curves."""
     batch_size: int = 64
     """Windows of a batch, on all devices together."""
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
     """Largest learning rate."""
     schedule: Schedule = "cosine"
     """How the learning rate goes after the warm-up: it stays, or falls to zero."""

@@ -25,6 +25,7 @@ from astromer.training.callbacks import (
     RunCallback,
     RunState,
     Validate,
+    read_clocks,
     stop_requests,
 )
 from astromer.training.checkpoints import read_checkpoint, restore
@@ -184,6 +185,7 @@ def run_training(
         On Ctrl-C or SIGTERM, once the step at hand is done and saved; of several
         workers, on all.
     """
+    started = read_clocks()
     options = plan.options
     report = logger.info if report is None else report
     folder.compare(plan)
@@ -236,6 +238,7 @@ def run_training(
             request=request,
             progress=progress,
             report=report,
+            started=started,
         )
         if constants is not None and not state.constants and validation is not None:
             state.constants = {

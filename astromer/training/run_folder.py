@@ -71,6 +71,8 @@ class RunFolder:
     """Paths and files of a run's folder."""
 
     path: Path
+    is_new: bool = dataclasses.field(default=False, compare=False)
+    """Whether there was no run in it when it was opened."""
 
     @property
     def config(self) -> Path:
@@ -150,7 +152,7 @@ class RunFolder:
                     "A run begins in a new or empty folder. Received: "
                     f"out={folder.path}, which holds something else. Name another."
                 )
-            return folder
+            return dataclasses.replace(folder, is_new=True)
         if not resume:
             raise RunError(
                 f"The folder holds a run already. Received: out={folder.path}. "
@@ -201,13 +203,14 @@ class RunFolder:
     def claim(self) -> Iterator[None]:
         """Keep other processes from training here until the block ends, however it does.
 
-        The system lets go of what a killed process has claimed. Without effect on
-        Windows.
+        The system lets go of what a killed process has claimed. On Windows nothing is
+        claimed.
 
         Raises
         ------
         RunError
-            If another process, or another run of this one, has claimed it.
+            If another process, or another run of this one, has claimed it, or has
+            begun a run here since the folder was opened for a new one.
         """
         if os.name != "posix":
             yield
@@ -224,6 +227,12 @@ class RunFolder:
                     f"out={self.path}, in which another is training. Wait for its end, "
                     "or name another folder."
                 ) from error
+            if self.is_new and self.read_config() is not None:
+                raise RunError(
+                    "A run begins in a new or empty folder. Received: "
+                    f"out={self.path}, in which another process has begun one just now. "
+                    "Resume it, or name another folder."
+                )
             yield
 
     def begin(self, plan: RunPlan) -> None:

@@ -140,6 +140,17 @@ def test_run_trains_scores_and_saves(whole):
     assert 0 < trained.energy.energy < 1e-2
 
 
+def test_running_time_counts_what_comes_before_training(tmp_path):
+    build = build_classifier()
+
+    def build_slowly(steps):
+        time.sleep(1.0)
+        return build(steps)
+
+    state = train(tmp_path / "run", epochs=1, build=build_slowly).state
+    assert state.seconds >= 1.0
+
+
 def test_weights_are_those_of_the_best_epoch(tmp_path):
     # A rate at which the score goes up and down.
     trained = train(tmp_path / "run", epochs=5, build=build_classifier(0.5))

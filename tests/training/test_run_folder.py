@@ -72,6 +72,20 @@ def test_one_process_at_a_time_has_a_folder(tmp_path):
     assert RunFolder.open(folder.path, "pretrain", resume=False) == folder
 
 
+def test_run_that_came_between_is_not_gone_on_with(tmp_path):
+    early, late = (
+        RunFolder.open(tmp_path / "run", "pretrain", resume=resume)
+        for resume in (False, True)
+    )
+    with early.claim():
+        early.begin(make_plan())
+    for folder in (early, late):
+        with pytest.raises(RunError, match="has begun one just now"), folder.claim():
+            pass
+    with RunFolder.open(tmp_path / "run", "pretrain", resume=True).claim():
+        pass
+
+
 def test_killed_process_leaves_its_folder_free(tmp_path):
     code = (
         "import os, pathlib, signal\n"
