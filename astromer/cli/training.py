@@ -209,7 +209,7 @@ def pretrain(
             rich_help_panel=MODEL,
         ),
     ] = "astromer2",
-    learning_rate: LearningRate = 5e-4,
+    learning_rate: LearningRate = 1e-3,
     schedule: ScheduleName = "cosine",
     warmup_steps: WarmupSteps = None,
     decay_epochs: DecayEpochs = None,
@@ -377,6 +377,23 @@ def train_classifier(
             rich_help_panel=MODEL,
         ),
     ] = "0",
+    windows: Annotated[
+        Literal["auto", "tiled", "drawn"],
+        typer.Option(
+            help="Windows to train on: tiles, over which a frozen encoder runs once; or "
+            "drawn anew in every pass. Auto: tiles if the encoder is frozen.",
+            rich_help_panel=MODEL,
+        ),
+    ] = "auto",
+    encoded_gb: Annotated[
+        float,
+        typer.Option(
+            metavar="GB",
+            help="Most memory for what a frozen encoder gives for them; 0 runs it in "
+            "every epoch.",
+            rich_help_panel=RUN,
+        ),
+    ] = 4.0,
     label_smoothing: Annotated[
         float,
         typer.Option(

@@ -25,6 +25,7 @@ from astromer.evaluation.methods import Predictor, WindowProbabilities
 from astromer.evaluation.objects import LabeledObject
 from astromer.evaluation.representations import FrozenEmbedding, Sequences
 from astromer.models import ClassifierConfig, ClassifierNetwork, EncoderConfig
+from astromer.models.encoded import VALUES, head_of
 from astromer.pipeline import tile_windows
 from astromer.progress import Progress
 from astromer.training import ClassificationLoss
@@ -134,7 +135,8 @@ class HeadMethod:
         """Train on the windows of objects, which may repeat."""
         chosen = self.training
         network = self._network(num_classes, seed)
-        model = self._on_cached(network)
+        is_whole = self.classifier in WITHOUT_BLOCKS
+        model = network if is_whole else head_of(network)
         windows = self._windows(objects)
         names = [item.object_id for item in objects]
         group = np.unique(names, return_inverse=True)[1]
@@ -185,29 +187,6 @@ class HeadMethod:
         )
         return ClassifierNetwork(self.config, options, seed=seed)
 
-    def _on_cached(self, network: Any) -> Any:
-        """Return the part of the network above what is cached; its layers are shared."""
-        if self.classifier in WITHOUT_BLOCKS:
-            return network
-        channels, layers = self.config.hidden_dim, self.config.num_layers + 1
-        valid = keras.Input((None,), dtype="bool", name=batch.VALID)
-        shape = (layers, channels) if self._means is not None else (None, channels)
-        values = keras.Input(shape, name="values")
-        pooling = network.get_layer("pooling")
-        # A sequence of one observation is its own mean.
-        if self.classifier == "gamma":
-            x = pooling([values[:, k : k + 1] for k in range(layers)], valid)
-        elif self.classifier == "mean":
-            x = pooling(values[:, -1:], valid)
-        elif self.classifier == "gru":
-            x = pooling(values, mask=valid)
-        else:
-            x = pooling(values, valid)
-        above = network.layers[network.layers.index(pooling) + 1 :]
-        for layer in above:
-            x = layer(x)
-        return keras.Model({"values": values, batch.VALID: valid}, x)
-
     def _windows(self, objects: Sequence[LabeledObject]) -> _Windows:
         curves = [curve for item in objects for curve in item.light_curves]
         owner = np.repeat(
@@ -221,11 +200,12 @@ class HeadMethod:
         arrays: Arrays | None = None
         sequences: list[NDArray[np.floating]] = []
         if self._means is not None:
-            layers = self.config.num_layers + 1
-            rows = self._means.at("all").window_rows(objects).values
+            means = self._means.at("all" if self.classifier == "gamma" else "last")
+            rows = means.window_rows(objects).values
+            values = rows.reshape(len(rows), -1, self.config.hidden_dim)
             arrays = {
-                "values": rows.reshape(len(rows), layers, -1),
-                batch.VALID: np.ones((len(rows), 1), dtype=bool),
+                VALUES: values,
+                batch.VALID: np.ones(values.shape[:2], dtype=np.float32),
             }
         elif self._sequences is not None:
             sequences = self._sequences.windows(objects, size)
@@ -282,7 +262,7 @@ class _Windows:
         valid = np.arange(self.window_size) < sizes[:, None]
         values = np.zeros((*valid.shape, parts[0].shape[1]), dtype=np.float32)
         values[valid] = np.concatenate(parts)
-        return {"values": values, batch.VALID: valid}
+        return {VALUES: values, batch.VALID: valid.astype(np.float32)}
 
 
 class _Batches(keras.utils.PyDataset):  # type: ignore[misc]

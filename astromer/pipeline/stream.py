@@ -150,9 +150,7 @@ class BatchStream:
         targets : dict of numpy.ndarray, or numpy.ndarray of int64
             Names, shapes and units are those of `astromer.batch`.
         """
-        curve = self.curves_of(number)
-        rng = _generator(self._seed, _WINDOWS, number)
-        start = sample_starts(self.curves.length[curve], self._window_size, rng)
+        curve, start, rng = self._place_windows(number)
         windows = cut_windows(
             self.curves, curve, start, self._window_size, self._normalization
         )
@@ -165,6 +163,19 @@ class BatchStream:
         while True:
             yield self.batch(start_batch)
             start_batch += 1
+
+    def _place_windows(
+        self, number: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], np.random.Generator]:
+        """Return light curves and first observations of a batch's windows."""
+        curve = self.curves_of(number)
+        rng = _generator(self._seed, _WINDOWS, number)
+        return curve, self._draw_starts(self.curves.length[curve], rng), rng
+
+    def _draw_starts(
+        self, length: NDArray[np.int64], rng: np.random.Generator
+    ) -> NDArray[np.int64]:
+        return sample_starts(length, self._window_size, rng)
 
     def _order(self, number: int) -> NDArray[np.int64]:
         if number not in self._orders:

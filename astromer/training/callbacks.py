@@ -32,6 +32,7 @@ __all__ = [
     "StopRequest",
     "Validate",
     "is_better_higher",
+    "read_clocks",
     "stop_requests",
 ]
 
@@ -163,10 +164,17 @@ def stop_requests() -> Iterator[StopRequest]:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
+def read_clocks() -> tuple[float, float]:
+    """Return running time and cores' time, each since some moment [s]."""
+    return time.monotonic(), time.process_time()
+
+
 class RunCallback(keras.callbacks.Callback):
     """Keep the state of a run and its folder up to date.
 
-    Of several workers each has one; only the chief's writes and speaks.
+    Of several workers each has one; only the chief's writes and speaks. Time is counted
+    from `started`, what `read_clocks` gave when the run began: a frozen encoder has
+    perhaps worked for longer then than training will.
     """
 
     def __init__(
@@ -182,6 +190,7 @@ class RunCallback(keras.callbacks.Callback):
         request: StopRequest,
         progress: TrainingProgress | None,
         report: Callable[[str], None],
+        started: tuple[float, float],
     ) -> None:
         super().__init__()
         self.state = state
@@ -197,9 +206,9 @@ class RunCallback(keras.callbacks.Callback):
         self.workers: Workers = data.workers
         self.accumulators: list[Any] = []
         self._seconds, self._cpu = state.seconds, state.cpu_seconds
-        self._start, self._cpu_start = time.monotonic(), time.process_time()
-        self._saved_at, self._saved_step = self._start, state.step
-        self._reported_at = self._start
+        self._start, self._cpu_start = started
+        self._saved_at, self._saved_step = time.monotonic(), state.step
+        self._reported_at = self._saved_at
 
     @property
     def step_in_epoch(self) -> int:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
+
 from astromer.errors import ConfigError
 from astromer.lightcurve import LightCurve
 from astromer.models import ClassifierNetwork, EncoderConfig, Reconstructor
+from astromer.models.encoded import head_of
 from astromer.presets import describe_preset, load_preset
 from astromer.progress import TrainingProgress
 from astromer.training.card import markdown_table
@@ -18,7 +22,15 @@ from astromer.training.classification import (
     balanced_class_weights,
     classification_metrics,
 )
-from astromer.training.data import TRAIN, RunData, Splits
+from astromer.training.data import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    RunData,
+    Splits,
+    damage_explained,
+)
+from astromer.training.encoding import SplitTiles, bytes_to_encode, encode
 from astromer.training.finishing import finish_run
 from astromer.training.labels import Classes, number_classes
 from astromer.training.optimizers import make_optimizer
@@ -118,9 +130,8 @@ def train_classifier(
         chosen = chosen.replace(monitor=own)
     facts = describe_preset(preset)
     origin = {"preset": facts.name, "sha256": facts.metadata.get("weights_sha256")}
-    return _Run(start, chosen, splits, origin).train(
-        folder, report, progress, dict(metadata or {})
-    )
+    run = _Run(start, chosen, splits, origin, report, progress)
+    return run.train(folder, dict(metadata or {}))
 
 
 class _Run:
@@ -132,29 +143,32 @@ class _Run:
         options: ClassifierOptions,
         splits: Splits,
         origin: dict[str, Any],
+        report: Report,
+        progress: TrainingProgress | None,
     ) -> None:
         self.start = start
+        self.report = report
+        self.progress = progress
         self.options = options
         self.origin = origin
         self.encoder: EncoderConfig = start.config
         self.classes = Classes.of(splits)
         self.config = options.classifier_config(self.classes.names)
         self.data = RunData(
-            splits=splits, options=options, encoder=self.encoder, task="classify"
+            splits=splits,
+            options=options,
+            encoder=self.encoder,
+            task="classify",
+            is_tiled=options.is_tiled,
         )
+        self.scorers: dict[str, SplitScorer] = {}
         balanced = options.class_weights == "balanced"
         self.loss = ClassificationLoss(
             options.label_smoothing,
             balanced_class_weights(self.classes.counts[TRAIN]) if balanced else None,
         )
 
-    def train(
-        self,
-        folder: RunFolder,
-        report: Report,
-        progress: TrainingProgress | None,
-        metadata: dict[str, Any],
-    ) -> ClassifierResult:
+    def train(self, folder: RunFolder, metadata: dict[str, Any]) -> ClassifierResult:
         """Train in a folder, score the best epoch, and save it."""
         plan = RunPlan(
             kind="train-classifier",
@@ -166,9 +180,9 @@ class _Run:
             },
             data={**self.data.to_dict(), "classes": self._count_classes()},
         )
-        scorers: dict[str, SplitScorer] = {
+        self.scorers = {
             split: SplitScorer(self.data, split, len(self.classes.names), self.loss)
-            for split in ("validation", "test")
+            for split in (VALIDATION, TEST)
             if split in self.data.splits.sources
         }
         trained = run_training(
@@ -177,16 +191,18 @@ class _Run:
             self.data,
             self.build,
             shown=_SHOWN,
-            validate=scorers.get("validation"),
-            progress=progress,
-            report=report,
+            validate=self.scorers.get(VALIDATION),
+            progress=self.progress,
+            report=self.report,
         )
-        model: Any = trained.model
+        # Where a head alone was trained, its layers are the network's.
+        model = self.network
+        trained = dataclasses.replace(trained, model=model)
         with trained.strategy.scope():
             if self.options.precision != "float32":
                 model = self.make_model("float32")
-                model.set_weights(trained.model.get_weights())
-            found = {split: scorer.score(model) for split, scorer in scorers.items()}
+                model.set_weights(self.network.get_weights())
+            found = {s: scorer.score(model) for s, scorer in self.scorers.items()}
         confusion = {split: scores.objects for split, scores in found.items()}
         result = finish_run(
             folder,
@@ -209,15 +225,51 @@ class _Run:
             **values, class_names=self.classes.names, confusion=confusion
         )
 
-    def build(self, steps_per_epoch: int) -> ClassifierNetwork:
-        """Make and compile the model."""
-        model = self.make_model(self.options.precision)
+    def build(self, steps_per_epoch: int) -> keras.Model:
+        """Make and compile what is trained: the network, or its head alone."""
+        self.network = self.make_model(self.options.precision)
+        model = head_of(self.network) if self._encode() else self.network
         model.compile(
             optimizer=make_optimizer(self.options, steps_per_epoch),
             loss=self.loss,
             metrics=classification_metrics(len(self.classes.names)),
         )
         return model
+
+    def _encode(self) -> bool:
+        """Run the encoder once over all windows, where that is possible."""
+        if not (self.options.is_tiled and self.options.is_frozen):
+            return False
+        curves = self.data.stream.curves
+        length, label = (v[curves.label >= 0] for v in (curves.length, curves.label))
+        tiles = {TRAIN: SplitTiles.lay(length, label, self.encoder.window_size)}
+        if VALIDATION in self.scorers:
+            tiles[VALIDATION] = self.scorers[VALIDATION].tiles
+        total = sum(map(len, tiles.values()))
+        needed = bytes_to_encode(self.network, total) / 1e9
+        if needed > self.options.encoded_gb:
+            self.report(
+                f"What the encoder gives for {total:,} windows takes {needed:.2g} GB, "
+                f"more than encoded_gb={self.options.encoded_gb:g}: it runs in every "
+                "epoch."
+            )
+            return False
+        self.report(f"The frozen encoder runs once, over {total:,} windows.")
+        found, done = {}, 0
+        for split, part in tiles.items():
+            count = functools.partial(self._show_encoded, done, total)
+            with damage_explained(self.data.splits):
+                found[split] = encode(self.network, self.data, split, part, count)
+            done += len(part)
+        stream: Any = self.data.stream
+        stream.encoded = found[TRAIN]
+        if VALIDATION in found:
+            self.scorers[VALIDATION].encoded = found[VALIDATION]
+        return True
+
+    def _show_encoded(self, before: int, total: int, done: int) -> None:
+        if self.progress is not None:
+            self.progress("encode", before + done, total, "windows")
 
     def make_model(self, dtype: str) -> ClassifierNetwork:
         """Put a new classifier on the preset's encoder."""

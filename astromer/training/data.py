@@ -25,6 +25,7 @@ from astromer.records.manifest import MANIFEST_NAME, Manifest
 from astromer.records.schema import encode_light_curve
 from astromer.training.options import TrainingOptions
 from astromer.training.strategy import devices_in_scope
+from astromer.training.tiles import TileStream
 from astromer.training.workers import Workers
 
 __all__ = [
@@ -160,19 +161,22 @@ class RunData:
     masking: MaskingConfig | None = None
     """Task ``"pretrain"`` only, as the next."""
     error_weights: ErrorWeights = "off"
+    is_tiled: bool = False
+    """Whether training windows are the light curves' tiles; see `TileStream`."""
     workers: Workers = dataclasses.field(default_factory=Workers)
     """Who trains on them together, each on its own part."""
 
     @property
     def is_tf(self) -> bool:
-        """Whether tf.data makes the batches, not numpy."""
-        return keras.backend.backend() == "tensorflow"
+        """Whether tf.data makes the training batches, not numpy."""
+        return keras.backend.backend() == "tensorflow" and not self.is_tiled
 
     @functools.cached_property
     def stream(self) -> BatchStream:
         """Training batches by number, where numpy makes them."""
         source, split = self.source(TRAIN)
-        return BatchStream(
+        stream_class = TileStream if self.is_tiled else BatchStream
+        return stream_class(
             source,
             split=split,
             batch_size=self.options.batch_size,
@@ -358,6 +362,8 @@ def train_stream(data: RunData, start_batch: int = 0) -> Any:
     stream : tf.data.Dataset or iterator
         This worker's part, for `keras.Model.fit` with `steps_per_epoch`.
     """
+    if data.is_tiled and keras.backend.backend() == "tensorflow":
+        return _as_dataset(data.stream, start_batch)
     if not data.is_tf:
         return data.stream.iterate(start_batch)
     from astromer.pipeline import load_dataset
@@ -372,6 +378,22 @@ def train_stream(data: RunData, start_batch: int = 0) -> Any:
         **data.order_options(),
         **data.window_options(),
     )
+
+
+def _as_dataset(stream: BatchStream, start_batch: int) -> Any:
+    """Make tf.data of numpy's batches, which several devices can share."""
+    import tensorflow as tf
+
+    # With the size of a batch, which Keras leaves open: where a strategy cannot tell it,
+    # it gives every device a whole batch.
+    spec = keras.tree.map_structure(
+        lambda values: tf.TensorSpec(values.shape, values.dtype),
+        stream.batch(start_batch),
+    )
+    batches = tf.data.Dataset.from_generator(
+        lambda: stream.iterate(start_batch), output_signature=spec
+    )
+    return batches.prefetch(tf.data.AUTOTUNE)
 
 
 def fixed_batches(data: RunData, split: str) -> Any:
@@ -392,7 +414,7 @@ def fixed_batches(data: RunData, split: str) -> Any:
     if split not in data.splits.sources:
         return None
     source, name = data.source(split)
-    if not data.is_tf:
+    if keras.backend.backend() != "tensorflow":
         from astromer.training.jax_devices import FixedBatches
 
         windows = fixed_windows(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, Self, get_args
 
 from astromer.errors import ConfigError, unknown_name
-from astromer.models.config import ClassifierConfig, Head, Mixture
+from astromer.models.config import BLOCK_HEADS, ClassifierConfig, Head, Mixture
 from astromer.pipeline.options import ErrorWeights, MaskingConfig
 from astromer.training.energy import EnergyConfig
 
@@ -28,6 +28,7 @@ __all__ = [
     "Schedule",
     "StrategyName",
     "TrainingOptions",
+    "WindowChoice",
     "read_options_file",
 ]
 
@@ -36,6 +37,7 @@ LossForm = Literal["released", "paper", "scaled"]
 Precision = Literal["float32", "mixed_bfloat16"]
 Recipe = Literal["default", "released"]
 Schedule = Literal["constant", "cosine"]
+WindowChoice = Literal["auto", "tiled", "drawn"]
 StrategyName = Literal["auto", "one", "mirrored", "multiworker"]
 
 MAY_CHANGE: Final = (
@@ -84,7 +86,7 @@ class TrainingOptions:
     """Batches of an epoch; None means one pass over the light curves."""
     batch_size: int = 64
     """Windows of a batch, on all devices together."""
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
     """Largest learning rate."""
     schedule: Schedule = "cosine"
     """How the learning rate goes after the warm-up: it stays, or falls to zero."""
@@ -118,10 +120,10 @@ class TrainingOptions:
     """Seed of initial weights, dropout, order, windows and masks."""
     shuffle_buffer: int = 20_000
     """Light curves from disk among which the next one is drawn. TensorFlow only; other
-    backends draw among all."""
+    backends, and a classifier that trains on tiles, draw among all."""
     cache: bool = False
-    """Whether to hold all light curves in memory; other backends than TensorFlow always
-    do."""
+    """Whether to hold all light curves in memory; other backends than TensorFlow, and a
+    classifier that trains on tiles, always do."""
     checkpoint_minutes: float = 10.0
     """Longest time between two checkpoints [min]; each epoch ends with one."""
     checkpoint_steps: int | None = None
@@ -181,9 +183,8 @@ class TrainingOptions:
     ) -> None:
         value = getattr(self, name)
         inside = _is_number(value) and (value > 0 if least is None else value >= least)
-        span = (
-            "positive" if least is None else f"at least {least:g} and below {below:g}"
-        )
+        span = "positive" if least is None else f"at least {least:g}"
+        span += f" and below {below:g}" if below < math.inf else ""
         _require(inside and value < below, f"`{name}` must be {span}", **{name: value})
         object.__setattr__(self, name, float(value))
 
@@ -492,6 +493,7 @@ class ClassifierOptions(TrainingOptions):
             "learning_rate": 1e-3,
             "mixture": "released",
             "monitor": "val_loss",
+            "windows": "drawn",
         },
     }
 
@@ -518,6 +520,13 @@ class ClassifierOptions(TrainingOptions):
     """How head `gamma` mixes the blocks."""
     unfreeze: int | Literal["all"] = _CLASSIFIER["unfrozen_blocks"]
     """How much of the encoder trains along: its last so many blocks, or all of it."""
+    windows: WindowChoice = "auto"
+    """Which windows are trained on: one of a light curve's tiles, as in validation, or
+    one drawn anew, in every pass; auto takes tiles where the encoder is frozen, which
+    then runs over them once, not in every epoch."""
+    encoded_gb: float = 4.0
+    """Most memory for what a frozen encoder gives for tiles [GB]. Where it would take
+    more the encoder runs in every epoch, with 0 always."""
     label_smoothing: float = 0.0
     """Share of a target that is spread over all classes."""
     class_weights: ClassWeights = "off"
@@ -526,6 +535,8 @@ class ClassifierOptions(TrainingOptions):
     def __post_init__(self) -> None:
         TrainingOptions.__post_init__(self)
         self._check_number("label_smoothing", least=0.0, below=1.0)
+        self._check_number("encoded_gb", least=0.0)
+        self._check_choice("windows", WindowChoice)
         self._check_choice("class_weights", ClassWeights)
         for name in ("hidden_units", "unfreeze"):
             object.__setattr__(self, name, self._parse(name))
@@ -545,6 +556,16 @@ class ClassifierOptions(TrainingOptions):
         )
         numbers = tuple(map(int, words))
         return numbers[0] if name == "unfreeze" and len(numbers) == 1 else numbers
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the head stands on blocks that do not train."""
+        return self.head in BLOCK_HEADS and self.unfreeze == 0
+
+    @property
+    def is_tiled(self) -> bool:
+        """Whether training windows are tiles."""
+        return self.windows == "tiled" or (self.windows == "auto" and self.is_frozen)
 
     def classifier_config(self, class_names: Sequence[str]) -> ClassifierConfig:
         """Return the options of the classifier itself.

@@ -25,6 +25,7 @@ from astromer.training.callbacks import (
     RunCallback,
     RunState,
     Validate,
+    read_clocks,
     stop_requests,
 )
 from astromer.training.checkpoints import read_checkpoint, restore
@@ -174,8 +175,8 @@ def run_training(
         If there are fewer windows than a batch takes, a device does not exist, or the
         score to monitor does not.
     RunError
-        If the folder's run was begun with something else, the loss is no longer a
-        number, or the disk is full.
+        If the folder's run was begun with something else, another process trains in
+        it, the loss is no longer a number, or the disk is full.
     RecordError
         If a record is damaged.
     WorkerError
@@ -184,6 +185,7 @@ def run_training(
         On Ctrl-C or SIGTERM, once the step at hand is done and saved; of several
         workers, on all.
     """
+    started = read_clocks()
     options = plan.options
     report = logger.info if report is None else report
     folder.compare(plan)
@@ -217,6 +219,7 @@ def run_training(
         _compare_plans(plan, strategy, workers)
         accumulators = None
         if workers.is_chief:
+            stack.enter_context(folder.claim())
             folder.begin(plan)
         if workers.is_chief and folder.last.is_file():
             state, accumulators = _go_on(folder, model, data, strategy)
@@ -235,6 +238,7 @@ def run_training(
             request=request,
             progress=progress,
             report=report,
+            started=started,
         )
         if constants is not None and not state.constants and validation is not None:
             state.constants = {
@@ -246,8 +250,11 @@ def run_training(
             callback.set_model(model)
             callback.save()
         callback.accumulators = accumulators or []
-        # The first step takes long: TensorFlow traces the model.
-        callback.show({}, "starts")
+        if state.epoch >= options.epochs:
+            report(_describe_end(state, options.epochs, callback.step_in_epoch))
+        else:
+            # The first step takes long: TensorFlow traces the model.
+            callback.show({}, "starts")
         callbacks: list[keras.callbacks.Callback] = [
             Constants(state.constants),
             *([EventWriter(folder.tensorboard)] if workers.is_chief else []),
@@ -258,7 +265,8 @@ def run_training(
             validation = None
         if len(workers) > 1:
             stack.enter_context(_checkpoint_named(folder, callback))
-        if callback.step_in_epoch and not callback.is_exhausted:
+        is_short = state.epoch < options.epochs and not callback.is_exhausted
+        if callback.step_in_epoch and is_short:
             # The rest of an epoch that was interrupted.
             fit(
                 model,
@@ -455,6 +463,14 @@ def _say_what_begins(
         )
     if "test" not in counts:
         report("There is no split `test`: the best model is not tested.")
+
+
+def _describe_end(state: RunState, epochs: int, begun: int) -> str:
+    """Say why there is nothing to train."""
+    complete = f"{state.epoch} epoch{'s are' if state.epoch > 1 else ' is'} complete"
+    asked = "as many as" if state.epoch == epochs else f"more than the {epochs}"
+    rest = f"; epoch {state.epoch + 1}, {begun} batches old, waits for a longer run"
+    return f"{complete}, {asked} asked for: nothing is trained{rest if begun else ''}."
 
 
 def _compare_versions(folder: RunFolder, report: Report) -> None:

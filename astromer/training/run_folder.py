@@ -36,6 +36,8 @@ FORMAT: Final = "astromer run"
 FORMAT_VERSION: Final = 1
 """Raised whenever a reader of older runs would misread newer ones."""
 
+_LOCK: Final = ".lock"
+
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 Options = TypeVar("Options", bound=TrainingOptions)
@@ -69,6 +71,8 @@ class RunFolder:
     """Paths and files of a run's folder."""
 
     path: Path
+    is_new: bool = dataclasses.field(default=False, compare=False)
+    """Whether there was no run in it when it was opened."""
 
     @property
     def config(self) -> Path:
@@ -141,13 +145,14 @@ class RunFolder:
         stored = folder.read_config()
         if stored is None:
             if folder.path.exists() and (
-                not folder.path.is_dir() or any(folder.path.iterdir())
+                not folder.path.is_dir()
+                or any(path.name != _LOCK for path in folder.path.iterdir())
             ):
                 raise RunError(
                     "A run begins in a new or empty folder. Received: "
                     f"out={folder.path}, which holds something else. Name another."
                 )
-            return folder
+            return dataclasses.replace(folder, is_new=True)
         if not resume:
             raise RunError(
                 f"The folder holds a run already. Received: out={folder.path}. "
@@ -193,6 +198,42 @@ class RunFolder:
                 "Resume with the version of astromer that began it."
             )
         return stored
+
+    @contextlib.contextmanager
+    def claim(self) -> Iterator[None]:
+        """Keep other processes from training here until the block ends, however it does.
+
+        The system lets go of what a killed process has claimed. On Windows nothing is
+        claimed.
+
+        Raises
+        ------
+        RunError
+            If another process, or another run of this one, has claimed it, or has
+            begun a run here since the folder was opened for a new one.
+        """
+        if os.name != "posix":
+            yield
+            return
+        import fcntl
+
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / _LOCK, "ab") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise RunError(
+                    "One process trains in a run's folder at a time. Received: "
+                    f"out={self.path}, in which another is training. Wait for its end, "
+                    "or name another folder."
+                ) from error
+            if self.is_new and self.read_config() is not None:
+                raise RunError(
+                    "A run begins in a new or empty folder. Received: "
+                    f"out={self.path}, in which another process has begun one just now. "
+                    "Resume it, or name another folder."
+                )
+            yield
 
     def begin(self, plan: RunPlan) -> None:
         """Write the plan.

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from astromer.training.classification import ClassificationLoss
 from astromer.training.data import RunData, fixed_batches
-from astromer.training.labels import iterate_labeled
+from astromer.training.encoding import SplitTiles
+from astromer.training.tiles import Encoded
 
 __all__ = ["ClassificationScores", "Confusion", "SplitScorer"]
 
@@ -123,22 +124,17 @@ class SplitScorer:
         self.num_classes = num_classes
         self.loss = loss
         self.batches = fixed_batches(data, split)
-        pairs = [(len(c), c.label) for c in iterate_labeled(data.splits, split)]
-        length, self.label = np.array(pairs, np.int64).T
-        # Windows lie end to end: see `load_dataset`.
-        window_size = data.encoder.window_size
-        number = -(-length // window_size)
-        self.first = np.cumsum(number) - number
-        self.curve = np.repeat(np.arange(len(length)), number)
-        place = np.arange(len(self.curve)) - self.first[self.curve]
-        self.size = np.minimum(
-            length[self.curve] - place * window_size, window_size
-        ).astype(np.float64)
-        self.num_batches = -(-len(self.size) // data.options.batch_size)
+        self.tiles = SplitTiles.of(data, split)
+        self.batch_size = data.options.batch_size
+        self.encoded: Encoded | None = None
+        """What a frozen encoder gives for the windows, once it is known."""
 
     def __call__(self, model: keras.Model) -> dict[str, float]:
-        """Return the scores by name."""
-        return self.score(model).to_dict()
+        """Return the scores by name; of a head alone, where windows are encoded."""
+        encoded = self.encoded
+        if encoded is None:
+            return self.score(model).to_dict()
+        return self._score(_predict_encoded(model, encoded, self.batch_size)).to_dict()
 
     def score(self, model: keras.Model) -> ClassificationScores:
         """Predict all windows, on all devices, and score them.
@@ -152,16 +148,30 @@ class SplitScorer:
         scores : ClassificationScores
         """
         # Counted here: where light curves have no label, the dataset cannot tell.
-        logits = model.predict(self.batches, steps=self.num_batches, verbose=0)
-        label = self.label[self.curve]
-        weighted = ops.convert_to_numpy(ops.softmax(logits)) * self.size[:, None]
+        steps = -(-len(self.tiles) // self.batch_size)
+        return self._score(model.predict(self.batches, steps=steps, verbose=0))
+
+    def _score(self, logits: NDArray[np.float32]) -> ClassificationScores:
+        tiles = self.tiles
+        label = tiles.label[tiles.curve]
+        weighted = ops.convert_to_numpy(ops.softmax(logits)) * tiles.size[:, None]
         # The sum is as good as the mean: what is largest is the same.
-        pooled = np.add.reduceat(weighted, self.first, axis=0)
+        first = np.searchsorted(tiles.curve, np.arange(len(tiles.label)))
+        pooled = np.add.reduceat(weighted.astype(np.float64), first, axis=0)
         return ClassificationScores(
             loss=float(self.loss(label, logits)),
             windows=Confusion.of(label, logits.argmax(axis=1), self.num_classes),
-            objects=Confusion.of(self.label, pooled.argmax(axis=1), self.num_classes),
+            objects=Confusion.of(tiles.label, pooled.argmax(axis=1), self.num_classes),
         )
+
+
+def _predict_encoded(
+    model: keras.Model, encoded: Encoded, batch_size: int
+) -> NDArray[np.float32]:
+    logits: NDArray[np.float32] = model.predict(
+        encoded.take(slice(None)), batch_size=batch_size, verbose=0
+    )
+    return logits
 
 
 def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:

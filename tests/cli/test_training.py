@@ -59,7 +59,7 @@ def test_pretrain_then_finetune_ends_with_scores_and_presets(
     assert stored["options"]["batch_size"] == 16
     assert stored["options"]["steps_per_epoch"] == 2
     assert stored["options"]["seed"] == 3
-    assert stored["options"]["learning_rate"] == 5e-4
+    assert stored["options"]["learning_rate"] == 1e-3
     assert stored["model"]["encoder"]["num_layers"] == 1
     scores = json.loads((run / "result.json").read_text())["scores"]
     assert f"{scores['test']['r2_hidden']:.4f}" in shown.out

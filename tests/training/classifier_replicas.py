@@ -5,6 +5,7 @@ A process of its own, since TensorFlow takes its devices once, when it starts.
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import tempfile
@@ -22,7 +23,8 @@ from tests.training.conftest import make_curves
 
 
 def main() -> None:
-    """Train 22 light curves in batches of 8, 8 and 6, with a block unfrozen."""
+    """Train 22 light curves in batches of 8, 8 and 6: a block and the head, then the
+    head alone."""
     cpu = tf.config.list_physical_devices("CPU")[0]
     logical = tf.config.LogicalDeviceConfiguration()
     tf.config.set_logical_device_configuration(cpu, [logical, logical])
@@ -33,17 +35,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         start = Reconstructor(tiny_config(dropout=0.0), seed=0)
         preset = save_preset(start, Path(folder) / "tiny")
-        for strategy in ("one", "mirrored"):
+        places = {"one": ("CPU:0",), "mirrored": ("CPU:0", "CPU:1")}
+        for unfreeze, (strategy, devices) in itertools.product((1, 0), places.items()):
             result = train_classifier(
                 preset,
                 records,
-                Path(folder) / strategy,
+                Path(folder) / f"{strategy}-{unfreeze}",
                 strategy=strategy,
-                devices=("CPU:0",) if strategy == "one" else ("CPU:0", "CPU:1"),
+                devices=devices,
                 epochs=2,
                 batch_size=8,
                 hidden_units=(4,),
-                unfreeze=1,
+                unfreeze=unfreeze,
                 learning_rate=1e-2,
                 # A smaller one would blow the rounding of zero gradients up.
                 epsilon=1e-3,

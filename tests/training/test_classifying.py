@@ -2,6 +2,7 @@ import dataclasses
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -21,12 +22,17 @@ from astromer.presets import (
     save_preset,
 )
 from astromer.records import read_records
-from astromer.training import ClassifierOptions, classifying, train_classifier
+from astromer.training import (
+    ClassifierOptions,
+    classifying,
+    encoding,
+    train_classifier,
+)
 from astromer.training.checkpoints import read_checkpoint
 from astromer.training.run_folder import RunFolder
 from tests.models.windows import tiny_config
 from tests.pipeline.plain import write_records
-from tests.training.conftest import make_curves
+from tests.training.conftest import WINDOW, make_curves
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = {
@@ -163,9 +169,11 @@ def test_card_shows_classes_confusion_and_curves(run):
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_one_and_one_epoch_are_two(preset, survey, tmp_path):
-    # An unfrozen block has dropout, so that the seeds must go on, too.
-    options = {**QUICK, "unfreeze": 1, "dropout": 0.3, "class_weights": "balanced"}
+@pytest.mark.parametrize("unfreeze", [0, 1])
+def test_one_and_one_epoch_are_two(preset, survey, tmp_path, unfreeze):
+    # Dropout, so that the seeds must go on, too; frozen, the head alone is trained.
+    options = {**QUICK, "dropout": 0.3, "class_weights": "balanced"}
+    options["unfreeze"] = unfreeze
     whole = train_classifier(preset, survey, tmp_path / "one", epochs=2, **options)
     train_classifier(preset, survey, tmp_path / "two", epochs=1, **options)
     parts = train_classifier(preset, survey, tmp_path / "two", epochs=2, resume=True)
@@ -181,6 +189,166 @@ def test_one_and_one_epoch_are_two(preset, survey, tmp_path):
                 np.testing.assert_array_equal(a, b)
     for a, b in zip(weights_of(whole.preset), weights_of(parts.preset), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+# --- A frozen encoder runs once
+
+
+@pytest.fixture
+def encoder_rows(monkeypatch):
+    """Count the windows that go through the encoder for the head alone."""
+    rows = []
+    real = encoding.encoding_of
+
+    def count(network):
+        model = real(network)
+        predict = model.predict
+
+        def counted(*arguments, **options):
+            values = predict(*arguments, **options)
+            rows.append(len(values))
+            return values
+
+        model.predict = counted
+        return model
+
+    monkeypatch.setattr(encoding, "encoding_of", count)
+    return rows
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("head", ["gamma", "max", "cls"])
+def test_run_on_what_is_encoded_once_is_the_run_on_windows(
+    preset, survey, tmp_path, encoder_rows, head
+):
+    """Same seed, same tiles: only where the encoder runs is another."""
+    said, results = [], {}
+    for gb in (0.0, 4.0):
+        results[gb] = train_classifier(
+            preset,
+            survey,
+            tmp_path / f"{gb}",
+            epochs=2,
+            head=head,
+            encoded_gb=gb,
+            report=said.append,
+            # With a smaller one Adam blows rounding up.
+            **{**QUICK, "epsilon": 1e-3},
+        )
+    tiles = [
+        sum(-(-len(curve) // WINDOW) for curve in read_records(survey, split))
+        for split in ("train", "validation")
+    ]
+    assert encoder_rows == tiles
+    assert f"The frozen encoder runs once, over {sum(tiles)} windows." in said
+    assert any("more than encoded_gb=0: it runs in every epoch" in s for s in said)
+    slow, fast = results.values()
+    for a, b in zip(slow.history, fast.history, strict=True):
+        assert b == pytest.approx(a, rel=1e-4)
+    models = [load_preset(r.preset, ClassifierNetwork) for r in (slow, fast)]
+    one, two = (classify(m, read_records(survey, "test")).probability for m in models)
+    np.testing.assert_allclose(two, one, atol=1e-5)
+    new = ClassifierNetwork(models[0].config, models[0].classifier_config, seed=0)
+    untrained = classify(new, read_records(survey, "test")).probability
+    assert np.abs(one - untrained).max() > 1e-2
+    count = f"| Parameters | {models[1].count_params():,} |"
+    assert count in (fast.folder / "README.md").read_text()
+    # The preset's encoder is in a checkpoint of the whole network alone.
+    sizes = [RunFolder(r.folder).last.stat().st_size for r in (slow, fast)]
+    assert sizes[1] < sizes[0]
+
+
+def test_scores_of_a_run_on_encoded_windows_are_those_of_its_preset(
+    preset, survey, tmp_path
+):
+    result = train_classifier(preset, survey, tmp_path / "run", epochs=2, **QUICK)
+    model = load_preset(result.preset, ClassifierNetwork)
+    found = classify(model, read_records(survey, "validation"))
+    expected = f1_score(found.class_name, found.predicted, average="macro")
+    best = result.history[result.best_epoch - 1]
+    assert best["val_macro_f1_object"] == pytest.approx(expected, abs=1e-12)
+    loss = result.scores["validation"]["loss"]
+    assert best["val_loss"] == pytest.approx(loss, rel=1e-5)
+
+
+def test_encoding_shows_how_far_it_is(preset, survey, tmp_path):
+    shown = []
+
+    def progress(stage, done, total, unit, detail=""):
+        shown.append((stage, done, total, unit))
+
+    train_classifier(
+        preset, survey, tmp_path / "run", epochs=1, progress=progress, **QUICK
+    )
+    encoded = [call[1:] for call in shown if call[0] == "encode"]
+    assert encoded == sorted(encoded)
+    done, total, unit = encoded[-1]
+    assert (done, unit) == (total, "windows")
+    # It comes before the first step.
+    assert [call[0] for call in shown].index("train") == len(encoded)
+
+
+def test_interrupted_run_on_encoded_windows_goes_on(preset, survey, tmp_path):
+    options = {**QUICK, "dropout": 0.3}
+    whole = train_classifier(preset, survey, tmp_path / "one", epochs=2, **options)
+
+    def interrupt(stage, done, total, unit, detail=""):
+        # After four batches of three in an epoch.
+        if stage == "train" and done == 32:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt, match="after batch 4, and saved"):
+        train_classifier(
+            preset, survey, tmp_path / "two", epochs=2, progress=interrupt, **options
+        )
+    parts = train_classifier(preset, survey, tmp_path / "two", resume=True)
+    assert parts.history == whole.history
+    for a, b in zip(weights_of(whole.preset), weights_of(parts.preset), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("options", "is_tiled"),
+    [
+        ({}, True),
+        ({"windows": "drawn"}, False),
+        ({"unfreeze": 1}, False),
+        ({"unfreeze": 1, "windows": "tiled"}, True),
+        # What stands for an encoder trains here.
+        ({"head": "input_gru"}, False),
+        ({"recipe": "released", "batch_size": 8}, False),
+    ],
+)
+def test_windows_are_tiles_where_the_encoder_is_frozen(
+    preset, survey, tmp_path, monkeypatch, options, is_tiled
+):
+    plan, data, model = asked(monkeypatch, preset, survey, tmp_path / "run", **options)
+    assert data.is_tiled == is_tiled
+    assert plan.data["drawn_by"] == ("numpy" if is_tiled else "tf.data")
+    alone = is_tiled and "unfreeze" not in options
+    assert isinstance(model, ClassifierNetwork) == (not alone)
+
+
+def test_tiles_train_an_unfrozen_encoder_too(preset, survey, tmp_path):
+    tiled, drawn = (
+        train_classifier(
+            preset, survey, tmp_path / w, epochs=1, unfreeze=1, windows=w, **QUICK
+        )
+        for w in ("tiled", "drawn")
+    )
+    assert tiled.history[0]["loss"] != drawn.history[0]["loss"]
+    assert np.isfinite(tiled.history[0]["loss"])
+
+
+def test_run_is_not_resumed_with_other_windows(preset, survey, tmp_path):
+    train_classifier(preset, survey, tmp_path / "run", epochs=1, **QUICK)
+    for change in ({"windows": "drawn"}, {"encoded_gb": 0.0}):
+        (name,) = change
+        with pytest.raises(RunError, match=f"{name}=.*begun with"):
+            train_classifier(
+                preset, survey, tmp_path / "run", epochs=2, resume=True, **change
+            )
 
 
 def test_light_curves_without_label_are_left_out_and_counted(preset, tmp_path):
@@ -318,6 +486,8 @@ def test_light_curves_that_teach_nothing_leave_no_folder(
         ({"head": "raw_gru", "unfreeze": 1}, "has no blocks to unfreeze"),
         ({"monitor": "val_f1_object"}, r'monitor="val_f1_object".*val_macro_f1_object'),
         ({"label_smoothing": 1.0}, "label_smoothing=1"),
+        ({"windows": "tiles"}, 'Did you mean "tiled"'),
+        ({"encoded_gb": -1.0}, r"at least 0\. Received: encoded_gb=-1"),
     ],
 )
 def test_options_that_cannot_work_leave_no_folder(
@@ -376,9 +546,11 @@ def test_two_devices_train_as_one():
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4_000:]
-    one, two = json.loads(done.stdout.splitlines()[-1])
-    assert two["weights"] == pytest.approx(one["weights"], rel=1e-5, abs=1e-6)
-    assert two["scores"]["test"] == pytest.approx(one["scores"]["test"], rel=1e-5)
-    for a, b in zip(one["history"], two["history"], strict=True):
-        assert b == pytest.approx(a, rel=1e-5)
+    one, two, *frozen = json.loads(done.stdout.splitlines()[-1])
+    for a, b in ((one, two), frozen):
+        assert b["weights"] == pytest.approx(a["weights"], rel=1e-5, abs=1e-6)
+        assert b["scores"]["test"] == pytest.approx(a["scores"]["test"], rel=1e-5)
+        for row, other in zip(a["history"], b["history"], strict=True):
+            assert other == pytest.approx(row, rel=1e-5)
     assert one["moved"] > 1e-2
+    assert frozen[0]["moved"] == 0.0

@@ -53,6 +53,8 @@ OTHER = {
     "gru_units": 5,
     "mixture": "released",
     "unfreeze": "all",
+    "windows": "drawn",
+    "encoded_gb": 0.5,
     "label_smoothing": 0.2,
     "class_weights": "balanced",
 }

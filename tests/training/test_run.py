@@ -140,6 +140,17 @@ def test_run_trains_scores_and_saves(whole):
     assert 0 < trained.energy.energy < 1e-2
 
 
+def test_running_time_counts_what_comes_before_training(tmp_path):
+    build = build_classifier()
+
+    def build_slowly(steps):
+        time.sleep(1.0)
+        return build(steps)
+
+    state = train(tmp_path / "run", epochs=1, build=build_slowly).state
+    assert state.seconds >= 1.0
+
+
 def test_weights_are_those_of_the_best_epoch(tmp_path):
     # A rate at which the score goes up and down.
     trained = train(tmp_path / "run", epochs=5, build=build_classifier(0.5))
@@ -192,6 +203,49 @@ def test_finished_run_is_not_trained_further(tmp_path, whole):
         again.model.get_weights(), trained.model.get_weights(), strict=True
     ):
         np.testing.assert_array_equal(a, b)
+
+
+NOTHING_LEFT = (
+    "1 epoch is complete, as many as asked for: nothing is trained; epoch 2, 2 batches "
+    "old, waits for a longer run."
+)
+
+
+@pytest.mark.parametrize(("epochs", "expected"), [(1, NOTHING_LEFT), (4, None)])
+def test_run_of_fewer_epochs_leaves_the_one_that_was_begun(
+    tmp_path, whole, epochs, expected
+):
+    path = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt, match="after batch 5"):
+        train(path, epochs=4, progress=interrupt_at(5))
+    last = RunFolder(path).last.read_bytes()
+    lines = []
+    trained = train(path, epochs=epochs, resume=True, report=lines.append)
+    assert trained.state.epoch == epochs
+    assert (expected in lines) == (expected is not None)
+    assert not any(line.startswith("Epoch 2 of 1") for line in lines)
+    if expected:
+        assert RunFolder(path).last.read_bytes() == last
+        # The longer run then is what it would have been.
+        train(path, epochs=4, resume=True)
+    assert_same_run(path, whole[0])
+
+
+def test_run_of_fewer_epochs_than_are_complete_says_so(tmp_path):
+    train(tmp_path / "run", epochs=2)
+    lines = []
+    train(tmp_path / "run", epochs=1, resume=True, report=lines.append)
+    assert (
+        "2 epochs are complete, more than the 1 asked for: nothing is trained." in lines
+    )
+
+
+def test_folder_in_which_another_process_trains_is_refused(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with folder.claim(), pytest.raises(RunError, match="another is training"):
+        train(folder.path, epochs=1)
+    assert not folder.config.exists()
+    assert train(folder.path, epochs=1).state.epoch == 1
 
 
 def test_kill_by_the_scheduler_is_a_stop_with_a_checkpoint(tmp_path):

@@ -3,6 +3,8 @@ import json
 import os
 import resource
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,50 @@ def test_folder_with_something_else_is_refused(tmp_path, resume):
     for path in (tmp_path, tmp_path / "thesis.tex"):
         with pytest.raises(RunError, match=r"new or empty folder\. Received: out="):
             RunFolder.open(path, "pretrain", resume=resume)
+
+
+def test_one_process_at_a_time_has_a_folder(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with folder.claim():
+        with (
+            pytest.raises(RunError, match=r"Received: out=.*another is training"),
+            RunFolder(tmp_path / "run").claim(),
+        ):
+            pass
+        # The refused one has taken nothing away.
+        with pytest.raises(RunError), folder.claim():
+            pass
+    with folder.claim():
+        pass
+    # What a claim leaves behind is no run and nothing else.
+    assert RunFolder.open(folder.path, "pretrain", resume=False) == folder
+
+
+def test_run_that_came_between_is_not_gone_on_with(tmp_path):
+    early, late = (
+        RunFolder.open(tmp_path / "run", "pretrain", resume=resume)
+        for resume in (False, True)
+    )
+    with early.claim():
+        early.begin(make_plan())
+    for folder in (early, late):
+        with pytest.raises(RunError, match="has begun one just now"), folder.claim():
+            pass
+    with RunFolder.open(tmp_path / "run", "pretrain", resume=True).claim():
+        pass
+
+
+def test_killed_process_leaves_its_folder_free(tmp_path):
+    code = (
+        "import os, pathlib, signal\n"
+        "from astromer.training.run_folder import RunFolder\n"
+        f"with RunFolder(pathlib.Path({str(tmp_path)!r})).claim():\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False)
+    assert done.returncode == -signal.SIGKILL
+    with RunFolder(tmp_path).claim():
+        pass
 
 
 def test_folder_with_a_run_wants_to_be_resumed(folder):

@@ -143,6 +143,43 @@ def test_killed_worker_leaves_a_checkpoint_from_which_both_go_on(
     assert second["loss"] != pytest.approx(uncut["history"][1]["loss"], rel=1e-6)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(4 * WAIT_S)
+def test_signal_to_one_worker_ends_all_with_a_checkpoint(whole, survey, tmp_path):
+    out = tmp_path / "stopped"
+    told = run_two(survey, out, 0.2, 2, "SIGTERM", codes=(3, 3))
+    for worker, _ in told:
+        assert re.match(
+            r"Interrupted after batch \d, and saved\. Resume the run on all workers",
+            worker["message"],
+        )
+    step = read_checkpoint(RunFolder(out).last).state["step"]
+    # They agree on the end in one of the next steps.
+    assert step in (2, 3)
+    (chief, _), _ = run_two(survey, out, 0.2, "resume")
+    assert f"Resumed after epoch {step // 3}, batch {step}." in chief["said"]
+    for weight, other in zip(weights_of(out), weights_of(whole[0]), strict=True):
+        np.testing.assert_allclose(weight, other, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(4 * WAIT_S)
+def test_loss_that_is_no_number_ends_all_workers_each_with_its_objects(
+    survey, tmp_path
+):
+    out = tmp_path / "diverged"
+    told = run_two(survey, out, 0.0, "nan", codes=(3, 3))
+    named = []
+    for worker, _ in told:
+        message = worker["message"]
+        assert "no longer a number" in message
+        assert "of this worker; the others name theirs" in message
+        named.append(set(re.findall(r"star\d\d", message)))
+    assert all(len(names) in (2, 4) for names in named)
+    assert not named[0] & named[1]
+    assert RunFolder(out).last.is_file()
+
+
 def make_data(records, index=0, task="pretrain", **options):
     return RunData(
         splits=Splits.open(records),

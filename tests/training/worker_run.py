@@ -1,7 +1,8 @@
 """A whole run as one of two workers, named by TF_CONFIG. Run as a script.
 
-`python -m tests.training.worker_run RECORDS OUT DROPOUT [resume] [STEP]` pretrains and
-prints what came of it. With a step, the second worker is killed after it.
+`python -m tests.training.worker_run RECORDS OUT DROPOUT [resume] [nan] [STEP [SIGNAL]]`
+pretrains and prints what came of it. With a step, the second worker gets a signal after
+it, SIGKILL if none is named; with `nan` the rate is such that the loss is soon no number.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import signal
 import sys
 from typing import Any
 
-from astromer.errors import WorkerError
+from astromer.errors import RunError, WorkerError
 from astromer.models import EncoderConfig
 from astromer.training import pretrain
 from tests.models.windows import tiny_config
@@ -27,6 +28,7 @@ OPTIONS: dict[str, Any] = {
     "epsilon": 1e-3,
     "checkpoint_steps": 1,
 }
+DIVERGING = {"learning_rate": 1e38, "clip_norm": None, "warmup_steps": 0}
 NUMBER_OF_SECOND = 1
 
 
@@ -35,8 +37,8 @@ def config(dropout: float) -> EncoderConfig:
     return tiny_config(num_layers=1, dropout=dropout)
 
 
-def kill_after(step: int) -> None:
-    """Have this process killed once it has made so many steps."""
+def signal_after(step: int, number: int) -> None:
+    """Have this process get a signal once it has made so many steps."""
     from astromer.training.callbacks import RunCallback
 
     after_batch = RunCallback.on_train_batch_end
@@ -44,7 +46,7 @@ def kill_after(step: int) -> None:
     def and_die(self: Any, batch: int, logs: Any = None) -> None:
         after_batch(self, batch, logs)
         if self.state.step == step:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
 
     RunCallback.on_train_batch_end = and_die  # type: ignore[method-assign]
 
@@ -54,7 +56,8 @@ def main(records: str, out: str, dropout: str, *more: str) -> None:
     index = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
     steps = [int(word) for word in more if word.isdigit()]
     if steps and index == NUMBER_OF_SECOND:
-        kill_after(*steps)
+        names = [word for word in more if word.startswith("SIG")]
+        signal_after(steps[0], signal.Signals[names[0] if names else "SIGKILL"])
     said: list[str] = []
     try:
         result = pretrain(
@@ -64,9 +67,9 @@ def main(records: str, out: str, dropout: str, *more: str) -> None:
             strategy="multiworker",
             resume="resume" in more,
             report=said.append,
-            **OPTIONS,
+            **{**OPTIONS, **(DIVERGING if "nan" in more else {})},
         )
-    except WorkerError as error:
+    except (WorkerError, RunError, KeyboardInterrupt) as error:
         json.dump({"message": str(error), "said": said}, sys.stdout)
         sys.stdout.flush()
         sys.exit(3)
