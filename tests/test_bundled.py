@@ -57,3 +57,12 @@ def test_card_of_the_preset_says_whose_training_it_was():
     for words in ("this project trained itself", "R2 hidden", "Limits", "train.py"):
         assert words in preset.card
     assert preset.metadata["metrics"].keys() >= {"asas_acvs", "simulated_macho"}
+
+
+def test_card_of_the_period_preset_has_scores_and_limits():
+    preset = describe_preset("macho-period")
+    assert preset.num_parameters == 730_946
+    assert preset.metadata["metrics"].keys() == {"ASAS", "Catalina"}
+    for words in ("## Data", "## Scores", "## Limits", "train.py", "MIT license"):
+        assert words in preset.card
+    assert "{" not in preset.card

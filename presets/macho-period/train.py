@@ -164,7 +164,10 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def publish(run_folder: Path, preset: Path, window_size: int) -> None:
-    """Turn a finished run into the preset; `README.md` beside this script is its card."""
+    """Turn a finished run into the preset; the card is `README.md` beside this script.
+
+    `scores.json` in the run's folder, from the benchmarks, goes into the metadata.
+    """
     report = json.loads((run_folder / "training.json").read_text())
     config = EncoderConfig.from_dict({**report["encoder"], "window_size": window_size})
     model = Astromer(config, name="astromer_macho_period")
@@ -195,8 +198,14 @@ def main() -> None:
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--encoder", default="{}", help="options as JSON")
     parser.add_argument("--start", type=Path, help="weights to start from")
+    parser.add_argument("--publish", type=Path, help="write the preset here at the end")
+    parser.add_argument("--window-size", type=int, default=512, help="of the preset")
     parser.add_argument("--seed", type=int, default=0)
-    run(parser.parse_args())
+    arguments = parser.parse_args()
+    if not (arguments.out / "training.json").is_file():
+        run(arguments)
+    if arguments.publish:
+        publish(arguments.out, arguments.publish, arguments.window_size)
 
 
 if __name__ == "__main__":
