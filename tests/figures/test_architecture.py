@@ -83,6 +83,8 @@ def test_diagram_names_every_part_with_its_parameters(config):
     expected = [
         *[counts["mask_token"]] * (counts["mask_token"] > 0),
         counts["magnitude_embedding"],
+        *[counts["phase_embedding"]] * (counts["phase_embedding"] > 0),
+        *[counts["window_embedding"]] * (counts["window_embedding"] > 0),
         counts["attention"],
         counts["feed_forward"],
         *[counts["norm"]] * 2,

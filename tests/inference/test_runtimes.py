@@ -1,3 +1,4 @@
+import subprocess
 import sys
 
 import numpy as np
@@ -102,8 +103,17 @@ def test_missing_package_is_named_with_what_installs_it(
         inference.embed(own_model, curves, runtime="onnx")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_openvino_is_imported_without_what_reports_its_use():
-    runtimes.import_extra("openvino")
-    assert "openvino.tools.ovc" in sys.modules, "it would report from there"
-    reporters = [name for name in sys.modules if name.startswith("openvino_telemetry")]
-    assert reporters == []
+    # In a process of its own: in this one it may have come in another way.
+    code = (
+        "import sys; from astromer.inference import runtimes;"
+        "runtimes.import_extra('openvino');"
+        "print('openvino.tools.ovc' in sys.modules,"
+        "[name for name in sys.modules if name.startswith('openvino_telemetry')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "True []", "it would report from its tools"
