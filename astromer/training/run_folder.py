@@ -215,25 +215,25 @@ class RunFolder:
         if os.name != "posix":
             yield
             return
-        import fcntl
-
         self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / _LOCK, "ab") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+        lock = self.path / _LOCK
+        with open(lock, "ab") as stream:
+            if not _takes(stream, lock):
                 raise RunError(
                     "One process trains in a run's folder at a time. Received: "
                     f"out={self.path}, in which another is training. Wait for its end, "
                     "or name another folder."
-                ) from error
-            if self.is_new and self.read_config() is not None:
-                raise RunError(
-                    "A run begins in a new or empty folder. Received: "
-                    f"out={self.path}, in which another process has begun one just now. "
-                    "Resume it, or name another folder."
                 )
-            yield
+            try:
+                if self.is_new and self.read_config() is not None:
+                    raise RunError(
+                        "A run begins in a new or empty folder. Received: "
+                        f"out={self.path}, in which another process has begun one just now. "
+                        "Resume it, or name another folder."
+                    )
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
 
     def begin(self, plan: RunPlan) -> None:
         """Write the plan.
@@ -436,3 +436,15 @@ def installed_versions() -> dict[str, str]:
 def _short(value: object, width: int = 60) -> str:
     text = repr(value)
     return text if len(text) <= width else f"{text[: width - 3]}..."
+
+
+def _takes(stream: BinaryIO, lock: Path) -> bool:
+    """Lock a file, unless another process has; it is given back when closed."""
+    import fcntl
+
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # A run that has just ended takes its file along: a lock on that is none.
+        return os.path.samestat(os.fstat(stream.fileno()), lock.stat())
+    except (BlockingIOError, FileNotFoundError):
+        return False
