@@ -118,6 +118,23 @@ def test_search_finds_the_period_that_astropy_finds(period, rng):
     assert frequencies_of(whole)[0, 0] == pytest.approx(expected, abs=3e-4)
 
 
+def test_highest_peaks_are_those_of_direct_sums(rng):
+    time = np.sort(rng.uniform(-150.0, 150.0, (1, 60))).astype("float32")
+    values = rng.normal(size=(1, 60)).astype("float32")
+    layer = periods.PeriodSearch(1, 1, max_frequency=5.0, num_frequencies=1024)
+    found = as_array(layer._peaks(time, values))[0, :3]
+    grid = np.arange(1, 1025) * 5.0 / 1024
+    waves = np.exp(2j * np.pi * np.outer(grid, time[0].astype(float)))
+    power = np.abs(waves @ values[0].astype(float)) ** 2
+    # The highest of every 32 frequencies, where it exceeds those of its neighbors.
+    bins = power.reshape(-1, 32)
+    height = np.pad(bins.max(axis=1), 1)
+    is_peak = (height[1:-1] >= height[:-2]) & (height[1:-1] >= height[2:])
+    order = np.argsort(np.where(is_peak, -height[1:-1], 0.0), kind="stable")[:3]
+    expected = grid[order * 32 + bins[order].argmax(axis=1)]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 def test_fit_predicts_hidden_observations(rng):
     inputs = draw_window(rng, sawtooth(0.613), noise=0.0)
     each, _, mean, scatter = search(inputs)
