@@ -12,6 +12,7 @@ its passes from 0, so that it can start anywhere.
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,12 @@ from astromer.records.schema import (
     iterate_frames,
 )
 
-__all__ = ["load_dataset", "object_ids_of_batch"]
+__all__ = ["load_dataset", "object_ids_of_batch", "prefetch"]
 
+PREFETCHED_BATCHES = 4
+"""Batches that wait ready while a model works."""
+MOST_PARALLEL_BATCHES = 16
+"""Most batches that are made at a time, where there are cores for them."""
 _READ_CYCLE = 4
 _LABEL_CHUNK = 256
 _ORDER, _FILES = -1, -2
@@ -233,7 +238,7 @@ def load_dataset(
         return stages(curves, tf.random.fold_in(draws, number) if training else draws)
 
     dataset = batches.map(
-        to_windows, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        to_windows, num_parallel_calls=_num_parallel_calls(), deterministic=True
     )
     if not training or drop_remainder:
         # A batch of light curves has become a batch of another number of windows. Where
@@ -255,7 +260,32 @@ def load_dataset(
     # it gains.
     options = tf.data.Options()
     options.threading.max_intra_op_parallelism = 1
-    return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
+    return prefetch(dataset).with_options(options)
+
+
+def prefetch(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Make a few batches ahead, and leave tf.data's tuner out.
+
+    The tuner's thread may sleep through the end of an iterator, which then waits for
+    it: up to a minute at the end of `fit` or `evaluate` (TensorFlow 2.21).
+
+    Parameters
+    ----------
+    dataset : tf.data.Dataset
+        Batches; no number in it is left to the tuner.
+
+    Returns
+    -------
+    dataset : tf.data.Dataset
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.prefetch(PREFETCHED_BATCHES).with_options(options)
+
+
+def _num_parallel_calls() -> int:
+    """Return how many batches are made at a time."""
+    return min(os.cpu_count() or 1, MOST_PARALLEL_BATCHES)
 
 
 def object_ids_of_batch(

@@ -384,6 +384,8 @@ def _as_dataset(stream: BatchStream, start_batch: int) -> Any:
     """Make tf.data of numpy's batches, which several devices can share."""
     import tensorflow as tf
 
+    from astromer.pipeline.dataset import prefetch
+
     # With the size of a batch, which Keras leaves open: where a strategy cannot tell it,
     # it gives every device a whole batch.
     spec = keras.tree.map_structure(
@@ -393,7 +395,7 @@ def _as_dataset(stream: BatchStream, start_batch: int) -> Any:
     batches = tf.data.Dataset.from_generator(
         lambda: stream.iterate(start_batch), output_signature=spec
     )
-    return batches.prefetch(tf.data.AUTOTUNE)
+    return prefetch(batches)
 
 
 def fixed_batches(data: RunData, split: str) -> Any:

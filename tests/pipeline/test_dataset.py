@@ -140,6 +140,11 @@ def test_every_batch_is_made_by_one_thread(curves):
     assert dataset.options().threading.max_intra_op_parallelism == 1
 
 
+def test_end_of_an_iterator_waits_for_no_tuner(curves):
+    dataset = load_dataset(curves, window_size=W)
+    assert dataset.options().autotune.enabled is False
+
+
 @pytest.mark.parametrize("normalization", ["window", "light_curve"])
 def test_list_of_light_curves_gives_plain_windows(curves, normalization):
     dataset = load_dataset(
