@@ -7,6 +7,7 @@ costs no TensorFlow.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from astromer._version import __version__
@@ -52,6 +53,10 @@ __all__ = [
     "simulate_survey",
     "train_classifier",
 ]
+
+# TensorFlow reads this when it is imported. On processors without AVX-512 it leaves
+# oneDNN out by default, and a training step takes four tenths longer.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 _HOMES = {
     "Astromer": "astromer.model",

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import os
 import re
 import shutil
 import subprocess
@@ -204,3 +205,19 @@ def test_source_archive_holds_tests_and_data(built):
     for folder in ("presets", "records"):
         expected |= {f"{folder}/{name}" for name in data_files(folder)}
     assert expected <= names
+
+
+@pytest.mark.parametrize(("given", "found"), [(None, "1"), ("0", "0")])
+def test_onednn_is_asked_for_unless_the_user_says_otherwise(given, found):
+    environment = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
+    if given is not None:
+        environment["TF_ENABLE_ONEDNN_OPTS"] = given
+    code = "import astromer, os; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert run.stdout.strip() == found
