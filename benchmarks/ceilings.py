@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,32 +16,91 @@ from benchmarks.data import SCHEMA
 from benchmarks.timing import median, seconds_of
 
 __all__ = [
-    "between",
     "copy_in_memory",
     "copy_on_disk",
     "multiply_matrices",
     "read_with_polars",
+    "take_turns",
 ]
 
-MATRIX = 4096
+MATRIX = 2048
 COPY_BYTES = 1 << 29
-_T = TypeVar("_T")
 
 
-def between(ceiling: Callable[[], float], work: Callable[[], _T]) -> tuple[float, _T]:
-    """Measure a ceiling before and after a piece of work; return its mean."""
+def take_turns(
+    ceiling: Callable[[], float],
+    works: Mapping[str, Callable[[], object]],
+    repeats: int,
+) -> dict[str, tuple[list[float], list[float]]]:
+    """Time pieces of work in turns, with the ceiling measured around each.
+
+    A shared machine changes its speed within seconds: what is compared must lie close.
+
+    Parameters
+    ----------
+    ceiling : callable
+        Returns the ceiling as it is now.
+    works : mapping
+        Pieces of work by name. Each is done once before, to warm up.
+    repeats : int
+        Rounds in which each piece of work has its turn.
+
+    Returns
+    -------
+    turns : dict
+        By name: the seconds of each round, and the mean of the ceilings right before
+        and after.
+    """
+    for work in works.values():
+        work()
+    turns: dict[str, tuple[list[float], list[float]]] = {
+        name: ([], []) for name in works
+    }
     before = ceiling()
-    found = work()
-    return (before + ceiling()) / 2, found
+    for _ in range(repeats):
+        for name, work in works.items():
+            start = time.perf_counter()
+            work()
+            seconds = time.perf_counter() - start
+            after = ceiling()
+            turns[name][0].append(seconds)
+            turns[name][1].append((before + after) / 2)
+            before = after
+    return turns
 
 
-def multiply_matrices(dtype: str, repeats: int = 3) -> float:
-    """Return operations per second of a large square matrix product."""
-    import tensorflow as tf
+def multiply_matrices(dtype: str, repeats: int = 1) -> float:
+    """Return operations per second of a large square matrix product.
 
-    a = tf.cast(tf.random.stateless_normal((MATRIX, MATRIX), seed=(0, 1)), dtype)
-    product = tf.function(lambda x: tf.linalg.trace(tf.cast(x @ x, tf.float32)))
-    return 2.0 * MATRIX**3 / median(seconds_of(lambda: product(a).numpy(), repeats))
+    In float32 by numpy's own library, which is faster than TensorFlow's products; in
+    bfloat16, which numpy does not have, by TensorFlow.
+    """
+    product, matrix = _product(dtype)
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        product(matrix)
+        times.append(time.perf_counter() - start)
+    return 2.0 * MATRIX**3 / median(times)
+
+
+@functools.cache
+def _product(dtype: str) -> tuple[Callable[[Any], object], Any]:
+    """Return a matrix product, and its matrix; run once."""
+    matrix = np.random.default_rng(0).normal(size=(MATRIX, MATRIX)).astype(np.float32)
+    if dtype == "float32":
+        product = functools.partial(np.matmul, matrix, out=np.empty_like(matrix))
+    else:
+        import tensorflow as tf
+
+        matrix = tf.cast(matrix, dtype)
+        compiled = tf.function(lambda x: tf.linalg.trace(tf.cast(x @ x, tf.float32)))
+
+        def product(x: Any) -> object:
+            return compiled(x).numpy()
+
+    product(matrix)
+    return product, matrix
 
 
 def copy_in_memory(repeats: int = 5) -> float:

@@ -65,7 +65,8 @@ def to_markdown(report: Mapping[str, Any]) -> str:
         "",
         (
             "Medians over repeats, and the least and largest of them. A share of 1 is the "
-            "limit that was measured beside it; a target is a share, or absolute. Peak "
+            "limit that was measured right before and after, a median as well: shares hold "
+            "where a shared machine's speed drifts. A target is a share, or absolute. Peak "
             "memory is that of the process and its children, without pages of files."
         ),
         "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import os
 import shutil
 import sys
@@ -12,9 +13,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import astromer  # noqa: F401 - sets what TensorFlow reads when it is imported
 from benchmarks import ceilings
 from benchmarks.data import write_table
-from benchmarks.timing import Process, median, run_astromer, run_process, seconds_of
+from benchmarks.timing import Process, median, run_astromer, run_process
 
 __all__ = [
     "BENCHMARKS",
@@ -64,8 +66,8 @@ class Measurement:
     """Unit of the values: ``"s"``, or something per second."""
     values: list[float]
     """All repeats."""
-    ceiling: float | None = None
-    """The limit of the same run, in the same unit, if there is one."""
+    ceilings: list[float] | None = None
+    """The limit beside each repeat, in the same unit, if there is one."""
     ceiling_name: str = ""
     """What the limit is: a name in `CEILINGS`."""
     target: float | None = None
@@ -87,12 +89,13 @@ class Measurement:
 
     @property
     def share(self) -> float | None:
-        """Share of the ceiling that is reached: 1 is the limit."""
-        if self.ceiling is None:
+        """Share of the ceiling that is reached, a median over repeats: 1 is the limit."""
+        if self.ceilings is None:
             return None
+        pairs = zip(self.values, self.ceilings, strict=True)
         if self.less_is_better:
-            return self.ceiling / self.median
-        return self.median / self.ceiling
+            return median([ceiling / value for value, ceiling in pairs])
+        return median([value / ceiling for value, ceiling in pairs])
 
     @property
     def met(self) -> bool | None:
@@ -139,7 +142,8 @@ def start(setting: Setting, work: Path) -> Iterator[Measurement]:
         ("astromer inspect", ["inspect", "records"], None),
     ):
         times = [run_astromer(*arguments).seconds for _ in range(repeats)]
-        yield Measurement(name, "s", times, median(bare), "bare Python", target=target)
+        limits = [median(bare)] * len(times)
+        yield Measurement(name, "s", times, limits, "bare Python", target=target)
     code = (
         "import time; import tensorflow; start = time.perf_counter();"
         "from astromer import Astromer; Astromer.from_pretrained('macho');"
@@ -158,18 +162,17 @@ def convert(setting: Setting, work: Path) -> Iterator[Measurement]:
         path, out = work / "curves.csv", work / "records"
         write_table(path, num_curves, LENGTH, shuffled=shuffled)
         rows = num_curves * LENGTH
-        runs = []
-        bare = ceilings.read_with_polars(path, setting.repeats)
+        runs, reads = [], [ceilings.read_with_polars(path, 1)]
         for _ in range(setting.repeats):
             shutil.rmtree(out, ignore_errors=True)
             runs.append(_convert(path, out, jobs=1))
-        bare = (bare + ceilings.read_with_polars(path, setting.repeats)) / 2
+            reads.append(ceilings.read_with_polars(path, 1))
         disk = ceilings.copy_on_disk(out, work, setting.repeats)
         yield Measurement(
             f"convert, {order}",
             "rows/s",
             [rows / seconds for seconds, _ in runs],
-            rows / (bare + disk),
+            [rows / (sum(pair) / 2 + disk) for pair in itertools.pairwise(reads)],
             "read + write",
             target=1 / 3,
             target_of="share",
@@ -199,25 +202,33 @@ def windows(setting: Setting, work: Path) -> Iterator[Measurement]:
     num_curves = setting.scaled(30_000)
     write_table(path, num_curves, LENGTH)
     convert_files("table", path, out, split={"train": 1.0})
-    limit, rates = ceilings.between(
-        ceilings.copy_in_memory,
-        lambda: [
-            (
-                f"{'cached' if cache else 'from disk'}, batch {size}",
-                _window_rates(
-                    load_dataset, out, num_curves, setting, batch_size=size, cache=cache
-                ),
-            )
-            for size, cache in ((64, False), (512, False), (64, True))
-        ],
-    )
+    number = {size: num_curves // size for size in (64, 512)}
+    works = {
+        f"{'cached' if cache else 'from disk'}, batch {size}": functools.partial(
+            _take,
+            iter(
+                load_dataset(
+                    out,
+                    split="train",
+                    task="pretrain",
+                    batch_size=size,
+                    cache=cache,
+                    repeat=True,
+                )
+            ),
+            number[size],
+        )
+        for size, cache in ((64, False), (512, False), (64, True))
+    }
+    turns = ceilings.take_turns(ceilings.copy_in_memory, works, setting.repeats)
     per_window = BYTES_PER_OBSERVATION * LENGTH + BYTES_PER_POSITION * WINDOW
-    for name, values in rates:
+    for name, (times, limits) in turns.items():
+        size = int(name.split()[-1])
         yield Measurement(
             f"windows, {name}",
             "windows/s",
-            values,
-            limit / per_window,
+            [number[size] * size / seconds for seconds in times],
+            [limit / per_window for limit in limits],
             "memory copy",
             target=60_000,
         )
@@ -225,32 +236,10 @@ def windows(setting: Setting, work: Path) -> Iterator[Measurement]:
     shutil.rmtree(out)
 
 
-def _window_rates(
-    load_dataset: Callable[..., Any],
-    records: Path,
-    num_curves: int,
-    setting: Setting,
-    *,
-    batch_size: int,
-    cache: bool,
-) -> list[float]:
-    dataset = load_dataset(
-        records,
-        split="train",
-        task="pretrain",
-        batch_size=batch_size,
-        cache=cache,
-        repeat=True,
-    )
-    batches = iter(dataset)
-    number = num_curves // batch_size
-
-    def one_epoch() -> None:
-        for _ in range(number):
-            next(batches)
-
-    times = seconds_of(one_epoch, setting.repeats)
-    return [number * batch_size / seconds for seconds in times]
+def _take(batches: Iterator[Any], number: int) -> None:
+    """Take so many batches."""
+    for _ in range(number):
+        next(batches)
 
 
 def forward(setting: Setting, work: Path) -> Iterator[Measurement]:
@@ -274,22 +263,25 @@ def forward(setting: Setting, work: Path) -> Iterator[Measurement]:
         ("bfloat16", "mixed_bfloat16", "bfloat16"),
     ):
         encoder = Encoder(config, seed=0, dtype=policy)
-        limit, times = ceilings.between(
-            functools.partial(ceilings.multiply_matrices, dtype, setting.repeats),
-            functools.partial(_forward_times, encoder, batch, 3 * setting.repeats),
+        turns = ceilings.take_turns(
+            functools.partial(ceilings.multiply_matrices, dtype),
+            {label: _pass(encoder, batch)},
+            3 * setting.repeats,
         )
+        times, limits = turns[label]
         yield Measurement(
             f"encoder forward, {label}",
             "windows/s",
             [BATCH / seconds for seconds in times],
-            limit * BATCH / flops,
+            [limit * BATCH / flops for limit in limits],
             f"{label} product",
             target=0.85 if dtype == "float32" else None,
             target_of="share",
         )
 
 
-def _forward_times(encoder: Any, batch: Mapping[str, Any], repeats: int) -> list[float]:
+def _pass(encoder: Any, batch: Mapping[str, Any]) -> Callable[[], object]:
+    """Return one forward pass."""
     import tensorflow as tf
 
     # A sum in the place of the output, which nobody would copy to numpy.
@@ -298,16 +290,16 @@ def _forward_times(encoder: Any, batch: Mapping[str, Any], repeats: int) -> list
             tf.cast(encoder(inputs, training=False), tf.float32)
         )
     )
-    return seconds_of(lambda: apply(batch).numpy(), repeats)
+    return lambda: apply(batch).numpy()
 
 
 def train_step(setting: Setting, work: Path) -> Iterator[Measurement]:
     """Measure steps of `fit` on a batch in memory and with `load_dataset` in front."""
     del work
-    import keras
     import tensorflow as tf
 
     from astromer import Astromer, EncoderConfig, load_dataset, simulate_survey
+    from astromer.pipeline.dataset import prefetch
     from astromer.training import Adam
 
     # A step is counted as three forward passes.
@@ -320,22 +312,26 @@ def train_step(setting: Setting, work: Path) -> Iterator[Measurement]:
         batch_size=BATCH,
         drop_remainder=True,
     )
-    same = tf.data.Dataset.from_tensors(next(iter(batches))).repeat()
-    steps = 2 if setting.quick else 6
+    same = prefetch(tf.data.Dataset.from_tensors(next(iter(batches))).repeat())
+    steps = 2 if setting.quick else 4
+    works = {}
     for name, data in (("batch in memory", same), ("load_dataset", batches)):
-        keras.backend.clear_session()
         model = Astromer(EncoderConfig(), seed=0)
         model.compile(Adam(1e-4), jit_compile=False)
-        fit = functools.partial(model.fit, data, steps_per_epoch=steps, verbose=0)
-        limit, times = ceilings.between(
-            functools.partial(ceilings.multiply_matrices, "float32", setting.repeats),
-            functools.partial(seconds_of, fit, setting.repeats),
+        works[name] = functools.partial(
+            model.fit, data, steps_per_epoch=steps, verbose=0
         )
+    turns = ceilings.take_turns(
+        functools.partial(ceilings.multiply_matrices, "float32"),
+        works,
+        2 * setting.repeats - 1,
+    )
+    for name, (times, limits) in turns.items():
         yield Measurement(
             f"train step, {name}",
             "windows/s",
             [steps * BATCH / seconds for seconds in times],
-            limit * BATCH / flops,
+            [limit * BATCH / flops for limit in limits],
             "float32 product",
             target=0.65,
             target_of="share",
@@ -349,18 +345,23 @@ def embed(setting: Setting, work: Path) -> Iterator[Measurement]:
     num_curves = setting.scaled(2_000)
     path = work / "curves.csv"
     write_table(path, num_curves, WINDOW)
-    limit, runs = ceilings.between(
-        lambda: ceilings.multiply_matrices("float32", setting.repeats),
-        lambda: [
-            run_astromer("embed", "macho", path, "--out", work / "out.parquet")
-            for _ in range(setting.repeats)
-        ],
+    runs: list[Process] = []
+    turns = ceilings.take_turns(
+        functools.partial(ceilings.multiply_matrices, "float32"),
+        {
+            "embed": lambda: runs.append(
+                run_astromer("embed", "macho", path, "--out", work / "out.parquet")
+            )
+        },
+        setting.repeats,
     )
+    times, limits = turns["embed"]
+    flops = forward_flops(EncoderConfig())
     yield Measurement(
         f"embed, {num_curves} light curves of {WINDOW}",
         "light curves/s",
-        [num_curves / run.seconds for run in runs],
-        limit / forward_flops(EncoderConfig()),
+        [num_curves / seconds for seconds in times],
+        [limit / flops for limit in limits],
         "float32 product",
         peak_mib=max(run.peak_mib for run in runs),
     )
@@ -382,7 +383,7 @@ def large(setting: Setting, work: Path) -> Iterator[Measurement]:
             f"{jobs} {'job' if jobs == 1 else 'jobs'}",
             "rows/s",
             [rows / seconds],
-            rows / disk,
+            [rows / disk],
             "write",
             peak_mib=process.peak_mib,
         )

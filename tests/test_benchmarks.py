@@ -11,6 +11,7 @@ from rich.console import Console
 from astromer import EncoderConfig
 from benchmarks import __main__ as command
 from benchmarks import report, speed
+from benchmarks.ceilings import take_turns
 from benchmarks.data import SCHEMA, make_table, write_table
 from benchmarks.growth import draw, sizes
 from benchmarks.speed import BENCHMARKS, CEILINGS, Measurement, Setting
@@ -24,7 +25,7 @@ def measurement(**changes):
         "name": "work",
         "unit": "rows/s",
         "values": [90.0, 100.0, 300.0],
-        "ceiling": 400.0,
+        "ceilings": [400.0] * 3,
         "ceiling_name": "write",
     }
     return Measurement(**{**facts, **changes})
@@ -54,8 +55,26 @@ def shown(table):
 def test_share_of_a_rate_and_of_a_time():
     assert measurement().median == 100.0
     assert measurement().share == 0.25
-    assert measurement(unit="s", ceiling=20.0).share == 0.2
-    assert measurement(ceiling=None).share is None
+    assert measurement(unit="s", ceilings=[20.0] * 3).share == 0.2
+    assert measurement(ceilings=None).share is None
+
+
+def test_share_pairs_each_repeat_with_the_limit_beside_it():
+    slower_and_slower = measurement(
+        values=[90.0, 60.0, 30.0], ceilings=[100.0, 75.0, 100.0]
+    )
+    assert slower_and_slower.share == pytest.approx(0.8)
+    assert measurement(unit="s", values=[4.0], ceilings=[3.0]).share == 0.75
+
+
+def test_works_take_turns_between_looks_at_the_ceiling():
+    done = []
+    ceiling = iter([1.0, 3.0, 5.0, 7.0, 9.0])
+    works = {name: lambda name=name: done.append(name) for name in "ab"}
+    turns = take_turns(lambda: next(ceiling), works, 2)
+    assert "".join(done) == "ab" + "abab"
+    assert [limits for _, limits in turns.values()] == [[2.0, 6.0], [4.0, 8.0]]
+    assert [len(times) for times, _ in turns.values()] == [2, 2]
 
 
 @pytest.mark.parametrize(
@@ -161,11 +180,11 @@ def test_part_of_a_run_is_written_only_where_asked(monkeypatch, tmp_path):
 
 def test_comparison_shows_ratios_above_1_for_gains():
     first = stored(
-        measurement(peak_mib=100), measurement(name="start", unit="s", ceiling=None)
+        measurement(peak_mib=100), measurement(name="start", unit="s", ceilings=None)
     )
     second = stored(
-        measurement(values=[150.0], ceiling=300.0, peak_mib=50),
-        measurement(name="start", unit="s", values=[50.0], ceiling=None),
+        measurement(values=[150.0], ceilings=[300.0], peak_mib=50),
+        measurement(name="start", unit="s", values=[50.0], ceilings=None),
         measurement(name="new"),
     )
     text = shown(report.compare(first, second))
