@@ -111,8 +111,9 @@ def _set_up(
         ),
     ] = False,
 ) -> None:
-    # TensorFlow reads this when it is imported: its start-up notes help nobody.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "2")
+    # TensorFlow reads this when it is imported: its notes help nobody, and what it calls
+    # errors of a processor without some instructions are none.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
     if debug:
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
 

@@ -115,9 +115,12 @@ def embed(
         number = write_parts(out, parts)
     seconds = time.monotonic() - start
     report_dropped(dropped)
+    dim = model.config.hidden_dim
+    if per != "observation":
+        dim += model.config.description_channels
     terminal.output(
         f"[bold]{terminal.counted(number, 'embedding')}[/bold] of "
-        f"{terminal.counted(model.config.hidden_dim, 'value')} "
+        f"{terminal.counted(dim, 'value')} "
         f"in {terminal.duration(seconds)} "
         f"({terminal.rate(number, seconds, 'embeddings')}), "
         f"{terminal.size(out.stat().st_size)} in {out}"

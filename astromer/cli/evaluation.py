@@ -111,8 +111,9 @@ def benchmark(
         list[str] | None,
         typer.Option(
             metavar="N",
-            help="Layers of the embeddings: last, all, or numbers; 0 is the input.",
-            show_default="last",
+            help="Layers of the embeddings: embedding (what embed gives), last, all, "
+            "or numbers; 0 is the input.",
+            show_default="embedding",
         ),
     ] = None,
     classifiers: Annotated[
@@ -256,7 +257,7 @@ def benchmark(
             finetune={"epochs": finetune_epochs} if finetune else False,
             baselines=_named(baselines, evaluation.DEFAULT_BASELINES),
             classifiers=_named(classifiers, ("lr", "rf")),
-            layers=[_layer(text) for text in layers or ["last"]],
+            layers=[_layer(text) for text in layers or ["embedding"]],
             sizes=spc or None,
             num_folds=folds,
             test_per_class=test_per_class,
@@ -422,13 +423,13 @@ def _named(given: Sequence[str] | None, default: Sequence[str]) -> Sequence[str]
 
 
 def _layer(text: str) -> Any:
-    if text in ("last", "all"):
+    if text in ("embedding", "last", "all"):
         return text
     try:
         return int(text)
     except ValueError:
         raise ConfigError(
-            "`--layers` are last, all, or numbers. "
+            "`--layers` are embedding, last, all, or numbers. "
             f'Received: "{text}". 0 is the input embedding, -1 the last block.'
         ) from None
 

@@ -74,7 +74,7 @@ def few_shot_benchmark(
     heads: Sequence[str] = (),
     finetune: bool | Mapping[str, Any] = False,
     classifiers: Sequence[str] = ("lr", "rf"),
-    layers: Sequence[EmbeddingLayer] = ("last",),
+    layers: Sequence[EmbeddingLayer] = ("embedding",),
     sizes: Iterable[int] | None = None,
     num_folds: int | None = None,
     test_per_class: int = TEST_PER_CLASS,
@@ -107,7 +107,7 @@ def few_shot_benchmark(
     classifiers : sequence of str
         What is trained on frozen embeddings; see
         `astromer.evaluation.classifiers.CLASSIFIERS`.
-    layers : sequence of int, "last" or "all"
+    layers : sequence of int, "embedding", "last" or "all"
         Layers of the embeddings, each a method of its own.
     heads : sequence of str
         The paper's classifiers on frozen encoders; see `astromer.evaluation.heads`.
@@ -227,7 +227,7 @@ def make_methods(
     heads: Sequence[str] = (),
     finetune: bool | Mapping[str, Any] = False,
     classifiers: Sequence[str] = ("lr", "rf"),
-    layers: Sequence[EmbeddingLayer] = ("last",),
+    layers: Sequence[EmbeddingLayer] = ("embedding",),
     cache: Path | None = None,
     num_jobs: int = 1,
 ) -> list[Method]:

@@ -38,8 +38,9 @@ __all__ = [
     "Statistics",
 ]
 
-EmbeddingLayer = int | Literal["last", "all"]
-"""A layer by number (0 is the input embedding), the last block, or all, side by side."""
+EmbeddingLayer = int | Literal["embedding", "last", "all"]
+"""A layer by number (0 is the input embedding), what `embed` gives by default, the last
+block, or all, side by side."""
 
 CHUNK: Final = 200
 """Light curves between two parts of a cache."""
@@ -198,7 +199,9 @@ class FrozenEmbedding(_Cached):
     model : Reconstructor or Encoder
     name : str
         The preset's name.
-    layer : int, "last" or "all"
+    layer : int, "embedding", "last" or "all"
+        As `embed` numbers them; "embedding" is what it gives by default, the last
+        block and the description that some encoders add.
     cache : pathlib.Path, optional
         Folder that keeps what was computed.
     batch_size : int
@@ -210,7 +213,7 @@ class FrozenEmbedding(_Cached):
         model: Any,
         name: str,
         *,
-        layer: EmbeddingLayer = "last",
+        layer: EmbeddingLayer = "embedding",
         cache: Path | None = None,
         batch_size: int = 64,
     ) -> None:
@@ -238,10 +241,11 @@ class FrozenEmbedding(_Cached):
     @layer.setter
     def layer(self, layer: EmbeddingLayer) -> None:
         numbers = range(-self._num_layers, self._num_layers)
-        if layer not in ("last", "all", *numbers):
+        if layer not in ("embedding", "last", "all", *numbers):
             raise ConfigError(
                 f"`layer` must lie between {-self._num_layers} and "
-                f"{self._num_layers - 1}, or be last or all. Received: layer={layer}."
+                f"{self._num_layers - 1}, or be embedding, last or all. "
+                f"Received: layer={layer}."
             )
         self._layer = layer
         self.name = f"{self.preset}/{layer}"
@@ -256,10 +260,16 @@ class FrozenEmbedding(_Cached):
         return self._collect(objects, lambda _, rows: self._chosen(rows))
 
     def _chosen(self, rows: NDArray[np.floating]) -> NDArray[np.floating]:
+        end = rows.shape[1] - self.encoder.config.description_channels
+        blocks, described = rows[:, :end], rows[:, end:]
         if self._layer == "all":
-            return rows
-        number = self._num_layers - 1 if self._layer == "last" else self._layer
-        return rows.reshape(len(rows), self._num_layers, -1)[:, int(number)]
+            return blocks
+        last = self._layer in ("embedding", "last")
+        number = self._num_layers - 1 if last else int(self._layer)
+        chosen = blocks.reshape(len(rows), self._num_layers, -1)[:, number]
+        if self._layer == "embedding":
+            chosen = np.concatenate([chosen, described], axis=1)
+        return chosen
 
     def _pool(
         self, curve: LightCurve, rows: NDArray[np.floating]
@@ -274,11 +284,15 @@ class FrozenEmbedding(_Cached):
     ) -> Sequence[NDArray[np.floating]]:
         from astromer.inference import embed
 
+        has_description = self.encoder.config.description
+        described: list[Literal["description"]] = (
+            ["description"] if has_description else []
+        )
         embeddings = embed(
             self.encoder,
             list(light_curves),
             per="window",
-            layer="all",
+            layer=[*range(self._num_layers), *described],
             batch_size=self._batch_size,
         )
         window_size = self.encoder.config.window_size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import keras
 import numpy as np
@@ -35,7 +35,8 @@ from astromer.surveys import Dropped
 __all__ = ["Embeddings", "Layer", "Per", "embed", "embed_in_parts"]
 
 Per = Literal["object", "window", "observation"]
-Layer = int | Sequence[int] | Literal["all"]
+DESCRIPTION: Final = "description"
+Layer = int | Literal["all", "description"] | Sequence[int | Literal["description"]]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False, slots=True)
@@ -69,7 +70,7 @@ def embed(
     source: Source,
     *,
     per: Per = "object",
-    layer: Layer = -1,
+    layer: Layer | None = None,
     batch_size: int = 64,
     runtime: Runtime = "keras",
     survey: str | None = None,
@@ -91,9 +92,12 @@ def embed(
         survey files or folders.
     per : {"object", "window", "observation"}
         What one embedding stands for; an object in two passbands gives two.
-    layer : int, sequence of int, or "all"
-        0 is the input embedding, 1 the first block, -1 the last; several are
-        concatenated.
+    layer : int, "description", a sequence of them, or "all", optional
+        0 is the input embedding, 1 the first block, -1 the last, and "description" what
+        the encoder can say in plain numbers (see `EncoderConfig.description`); several
+        are concatenated. "all" is the input embedding and all blocks. By default the
+        last block and, where the encoder has one and observations are not asked for,
+        the description.
     batch_size : int
         Windows per batch.
     runtime : {"keras", "onnx", "openvino"}
@@ -114,7 +118,8 @@ def embed(
     Returns
     -------
     embeddings : Embeddings
-        ``(n, hidden_dim)`` values, or as many times more as there are layers.
+        ``(n, hidden_dim)`` values, or as many times more as there are layers, and
+        ``description_channels`` more with a description.
 
     Raises
     ------
@@ -146,7 +151,7 @@ def embed_in_parts(
     source: Source,
     *,
     per: Per = "object",
-    layer: Layer = -1,
+    layer: Layer | None = None,
     batch_size: int = 64,
     runtime: Runtime = "keras",
     survey: str | None = None,
@@ -170,7 +175,7 @@ def embed_in_parts(
     check_batch_size(batch_size)
     encoder = own_encoder(model)
     pooled = per != "observation"
-    chosen = _chosen_layers(encoder, layer)
+    chosen = _chosen_layers(encoder, layer, pooled=pooled)
     apply = compiled(
         encoder,
         (chosen, pooled),
@@ -198,33 +203,64 @@ def embed_in_parts(
     return parts()
 
 
-def _chosen_layers(encoder: Encoder, layer: Layer) -> tuple[int, ...]:
+def _chosen_layers(
+    encoder: Encoder, layer: Layer | None, *, pooled: bool
+) -> tuple[int | str, ...]:
+    """Return numbers of layers from 0 on, and `DESCRIPTION`."""
     number = len(encoder.layer_sequences)
-    if isinstance(layer, str):
-        if layer != "all":
-            raise ConfigError(
-                f'`layer` must be a number, several, or "all". Received: "{layer}".'
-            )
+    if layer is None:
+        described = encoder.description is not None and pooled
+        return (number - 1, DESCRIPTION) if described else (number - 1,)
+    if layer == "all":
         return tuple(range(number))
-    chosen = (layer,) if isinstance(layer, int | np.integer) else tuple(layer)
+    if isinstance(layer, str) and layer != DESCRIPTION:
+        raise ConfigError(
+            '`layer` must be a number, "description", several of them, or "all". '
+            f'Received: "{layer}".'
+        )
+    chosen = (layer,) if isinstance(layer, str | int | np.integer) else tuple(layer)
     if not chosen:
         raise ConfigError("`layer` must name at least one. Received: layer=[].")
     for index in chosen:
-        if not -number <= index < number:
+        if index == DESCRIPTION:
+            _check_description(encoder, pooled=pooled)
+        elif isinstance(index, str) or not -number <= index < number:
             raise ConfigError(
                 f"`layer` must lie between {-number} and {number - 1}: "
                 "0 is the input embedding, 1 the first block. "
                 f"Received: layer={index}."
             )
-    return tuple(index % number for index in chosen)
+    return tuple(i if isinstance(i, str) else int(i) % number for i in chosen)
 
 
-def _network(encoder: Encoder, layers: tuple[int, ...], *, pooled: bool) -> keras.Model:
+def _check_description(encoder: Encoder, *, pooled: bool) -> None:
+    if encoder.description is None:
+        raise ConfigError(
+            'This encoder describes nothing. Received: layer="description" with '
+            f"description={encoder.config.description} in its config. "
+            "Use a preset such as macho-period."
+        )
+    if not pooled:
+        raise ConfigError(
+            "A description is of a window, not of an observation. Received: "
+            'layer="description" with per="observation".'
+        )
+
+
+def _network(
+    encoder: Encoder, layers: tuple[int | str, ...], *, pooled: bool
+) -> keras.Model:
     """Return a model of these layers' outputs, averaged over observations or not."""
-    outputs = [encoder.layer_sequences[index] for index in layers]
-    if pooled:
-        pool = MaskedMean(name="masked_mean", dtype="float32")
-        outputs = [pool(output, encoder.input[batch.VALID]) for output in outputs]
+    outputs = []
+    for layer in layers:
+        if isinstance(layer, str):
+            outputs.append(encoder.description)
+            continue
+        output = encoder.layer_sequences[layer]
+        if pooled:
+            pool = MaskedMean(name=f"masked_mean_{layer}", dtype="float32")
+            output = pool(output, encoder.input[batch.VALID])
+        outputs.append(output)
     output = outputs[0] if len(outputs) == 1 else keras.ops.concatenate(outputs, -1)
     return keras.Model(encoder.input, output)
 

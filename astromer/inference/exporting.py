@@ -57,8 +57,8 @@ FORMAT_SUFFIXES: Final[dict[str, str]] = {
 """How a path of each format ends; a SavedModel is a folder."""
 
 EXPORT_TOLERANCE: Final = 1e-5
-"""Largest difference from Keras that an exported file may have, relative to values of
-the size of one."""
+"""Largest difference from Keras that an exported file may have, in units of an output's
+root mean square where that exceeds one."""
 
 INPUT_MEANINGS: Final = {
     "input": "(batch, window, 1) float32: magnitudes minus their mean [mag]; 0 on padding",
@@ -252,9 +252,10 @@ def _check_numbers(
         real = inputs["mask_in"][..., 0] > 0
         for name, output in zip(OUTPUT_MEANINGS, found, strict=True):
             values = np.asarray(expected[name])
-            difference = np.abs(output - values) / np.maximum(np.abs(values), 1.0)
+            difference = np.abs(output - values)
             if name == "sequence":
-                difference = difference[real]
+                difference, values = difference[real], values[real]
+            difference = difference / max(float(np.sqrt(np.mean(values**2))), 1.0)
             largest = max(largest, float(difference.max()))
     if not largest <= EXPORT_TOLERANCE:
         raise ConfigError(

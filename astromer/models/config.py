@@ -51,6 +51,10 @@ PERIOD_CHANNELS: Final = 12
 """Cosines, and as many sines, that describe the logarithm of a candidate's frequency."""
 NUM_STATISTICS: Final = 3
 """Logarithm of the scatter, skewness, and logarithm of the kurtosis."""
+NUM_QUANTILES: Final = 9
+"""Quantiles of the magnitudes in a description."""
+NUM_LAG_BINS: Final = 11
+"""Bins of lag in a description's structure function."""
 MAX_PERIODS: Final = 8
 """Candidates are the best of two dozen fits, many of them near each other."""
 MIN_FREQUENCIES: Final = 1024
@@ -97,6 +101,7 @@ _VARIANTS: dict[str, dict[str, Any]] = {
         "shortest_period": 0.05,
         "magnitude_scale": "visible",
         "num_periods": 4,
+        "description": True,
     },
 }
 
@@ -208,6 +213,10 @@ class EncoderConfig(_Options):
     num_frequencies: int = 131_072
     """Frequencies searched, a power of two, in equal steps from zero: for periods good
     to a cycle over N days, `max_frequency` times N."""
+    description: bool = False
+    """Whether an embedding ends with a description of the visible observations in plain
+    numbers: what the encoder is told of a window, quantiles of the magnitudes, and a
+    structure function. It has no weights and costs the encoder nothing."""
     window_size: int = 200
     """Observations per window (L)."""
     normalization: Normalization = "window"
@@ -276,6 +285,16 @@ class EncoderConfig(_Options):
                 f'num_periods={number} with magnitude_scale="none". '
                 'Use magnitude_scale="visible".'
             )
+        if not isinstance(self.description, bool):
+            raise ConfigError(
+                "`description` must be True or False. "
+                f"Received: description={self.description!r}."
+            )
+        if self.description and self.magnitude_scale == "none":
+            raise ConfigError(
+                "Scaled magnitudes are described. Received: description=True with "
+                'magnitude_scale="none". Use magnitude_scale="visible".'
+            )
         _check_number("max_frequency", self.max_frequency)
         if not 0.0 < self.max_frequency < math.inf:
             raise ConfigError(
@@ -307,6 +326,13 @@ class EncoderConfig(_Options):
             return 0
         each = 2 * self.period_harmonics + 2 * PERIOD_CHANNELS + 2
         return NUM_STATISTICS + self.num_periods * each
+
+    @property
+    def description_channels(self) -> int:
+        """Values that a description adds to an embedding."""
+        if not self.description:
+            return 0
+        return self.window_channels + NUM_QUANTILES + NUM_LAG_BINS
 
     @classmethod
     def from_name(cls, name: str, **overrides: Any) -> Self:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from astromer import batch
-from astromer.models import layers, periods
+from astromer.models import description, layers, periods
 from astromer.models.config import EncoderConfig
 from astromer.models.configured import ConfiguredModel
 
@@ -102,12 +102,15 @@ class Encoder(ConfiguredModel):
         inputs = window_inputs()
         masks = inputs[batch.VALID], inputs[batch.HIDDEN]
         mag = inputs[batch.MAG]
-        conditions = []
+        conditions: list[Any] = []
+        described = None
         if config.magnitude_scale == "visible":
             mag, _, scatter = periods.VisibleScale(name="visible_scale")(mag, *masks)
-            conditions = _conditions(
+            facts, conditions = _conditions(
                 config, inputs[batch.TIME], mag, scatter, masks, seeds[0], policy
             )
+            if config.description:
+                described = _describe(facts, inputs[batch.TIME], mag, masks)
         x = keras.layers.Add(name="input_embedding", dtype=policy)(
             [
                 embed_mag(visible_mag(mag, *masks)),
@@ -130,11 +133,17 @@ class Encoder(ConfiguredModel):
         self.config = config
         self.seed = seed
         self._sequences = tuple(sequences)
+        self._description = described
 
     @property
     def layer_sequences(self) -> tuple[Any, ...]:
         """Symbolic outputs of the input embedding and of every block, in order."""
         return self._sequences
+
+    @property
+    def description(self) -> Any | None:
+        """Symbolic description of a window, (batch, description_channels), or None."""
+        return self._description
 
     @property
     def blocks(self) -> list[layers.AttentionBlock]:
@@ -152,8 +161,8 @@ def _conditions(
     masks: tuple[Any, Any],
     seed: int | None,
     policy: Any,
-) -> list[Any]:
-    """Return what a window as a whole adds to its input embedding."""
+) -> tuple[Any, list[Any]]:
+    """Return facts on a window as a whole, and what is added to its input embedding."""
     seeds = layers.spawn_seeds(seed, 3)
 
     def dense(units: int, name: str, index: int, activation: str | None = None) -> Any:
@@ -186,7 +195,20 @@ def _conditions(
     conditions.append(
         keras.layers.Reshape((1, config.input_dim), name="per_window", dtype=policy)(x)
     )
-    return conditions
+    return facts, conditions
+
+
+def _describe(facts: Any, time: Any, scaled: Any, masks: tuple[Any, Any]) -> Any:
+    """Return a window's description: facts, quantiles, structure function."""
+    return keras.layers.Concatenate(name="description", dtype="float32")(
+        [
+            facts,
+            description.MagnitudeQuantiles(name="magnitude_quantiles")(scaled, *masks),
+            description.StructureFunction(name="structure_function")(
+                time, scaled, *masks
+            ),
+        ]
+    )
 
 
 def _time_encoding(config: EncoderConfig) -> keras.layers.Layer:

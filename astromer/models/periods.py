@@ -217,7 +217,7 @@ class PeriodSearch(keras.layers.Layer):
         _, bins = ops.top_k(ops.where(is_peak, height, 0.0 * height), NUM_PEAKS)
         bins = ops.cast(bins, "int32")
         within = ops.take_along_axis(power, bins[:, :, None], axis=1)
-        index = bins * _BIN + ops.cast(ops.argmax(within, axis=-1), "int32")
+        index = bins * _BIN + _argmax(within)
         return (ops.cast(index, "float32") + 1.0) * np.float32(self._step)
 
     def _candidates(
@@ -256,7 +256,7 @@ class PeriodSearch(keras.layers.Layer):
         explained = fits.explained
         frequencies, shares = [], []
         for _ in range(self.num_periods):
-            best = ops.argmax(explained, axis=1)[:, None]
+            best = _argmax(explained)[:, None]
             chosen = ops.take_along_axis(fits.frequency, best, axis=1)
             frequencies.append(chosen)
             shares.append(ops.take_along_axis(explained, best, axis=1))
@@ -276,7 +276,7 @@ class PeriodSearch(keras.layers.Layer):
         waves = np.stack([np.cos(order * phase), np.sin(order * phase)], axis=1)
         waves = waves.reshape(2 * self.num_harmonics, _PHASES).astype(np.float32)
         profile = ops.matmul(fits.coefficients[..., 1:], ops.convert_to_tensor(waves))
-        start = ops.cast(ops.argmax(profile, axis=-1), "float32") * (_TWO_PI / _PHASES)
+        start = ops.cast(_argmax(profile), "float32") * (_TWO_PI / _PHASES)
         angle = ops.multiply(
             start[..., None], np.arange(1, self.num_harmonics + 1, dtype=np.float32)
         )
@@ -407,6 +407,14 @@ def solve_positive(matrix: Any, vector: Any) -> Any:
         both = ops.multiply(both, 1.0 - here) + ops.multiply(pivot, here)
         both = both - factor * pivot
     return both[..., -1]
+
+
+def _argmax(values: Any) -> Any:
+    """Return the place of the largest along the last axis.
+
+    `ops.argmax` looks at bits on TensorFlow, which ONNX cannot.
+    """
+    return ops.cast(ops.top_k(values, 1)[1][..., 0], "int32")
 
 
 def _cycles(turns: Any) -> Any:

@@ -14,6 +14,8 @@ from astromer.evaluation.representations import (
     Statistics,
 )
 from astromer.inference import embed
+from astromer.models import Reconstructor
+from tests.models.windows import tiny_config
 
 
 @pytest.fixture
@@ -58,6 +60,19 @@ def test_embedding_of_a_light_curve_is_that_of_inference(tiny_model, objects):
         rows = frozen.rows(objects)
         np.testing.assert_allclose(rows.values, expected.embedding, atol=1e-6)
         assert rows.owner.tolist() == [0, 0, 1, 2, 3, 4]
+
+
+def test_embedding_of_a_describing_encoder_is_that_of_inference(objects):
+    model = Reconstructor(
+        tiny_config(magnitude_scale="visible", description=True), seed=0
+    )
+    curves = curves_of(objects)
+    frozen = FrozenEmbedding(model, "tiny")
+    frozen.prepare(objects)
+    for layer, same in (("embedding", None), ("last", -1), ("all", "all"), (1, 1)):
+        found = frozen.at(layer).rows(objects).values
+        expected = embed(model, curves, layer=same).embedding
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_window_rows_are_those_of_inference(tiny_model, objects):
@@ -110,7 +125,7 @@ def test_another_layer_needs_no_second_pass(tiny_model, objects, monkeypatch):
     frozen.prepare(objects)
     monkeypatch.setattr(other, "_compute", None)
     other.prepare(objects)
-    assert (frozen.name, other.name) == ("tiny/last", "tiny/0")
+    assert (frozen.name, other.name) == ("tiny/embedding", "tiny/0")
     assert frozen.key != other.key
     assert not np.array_equal(frozen.rows(objects).values, other.rows(objects).values)
 
@@ -133,7 +148,7 @@ def test_joined_vectors_stand_side_by_side(tiny_model, objects):
     parts = Statistics(), FrozenEmbedding(tiny_model, "tiny")
     joined = Joined(*parts)
     joined.prepare(objects)
-    assert joined.name == "statistics+tiny/last"
+    assert joined.name == "statistics+tiny/embedding"
     first, second = (part.rows(objects).values for part in parts)
     np.testing.assert_array_equal(
         joined.rows(objects).values, np.concatenate([first, second], axis=1)

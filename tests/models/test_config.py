@@ -59,12 +59,13 @@ OTHER_VALUES = {
     "period_harmonics": 3,
     "max_frequency": 12.0,
     "num_frequencies": 4096,
+    "description": True,
 }
 
 
 def test_config_checks_every_field():
     names = {field.name for field in dataclasses.fields(EncoderConfig)}
-    checked = {*POSITIVE_INTEGERS, *CHOICES, *NUMBERS, "num_periods"}
+    checked = {*POSITIVE_INTEGERS, *CHOICES, *NUMBERS, "num_periods", "description"}
     assert names == checked == set(OTHER_VALUES)
 
 

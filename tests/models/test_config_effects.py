@@ -42,10 +42,12 @@ CHANGES = {
     "period_harmonics": (PERIODS, 1),
     "max_frequency": (PERIODS, 1.0),
     "num_frequencies": (PERIODS, 1024),
+    "description": ({"magnitude_scale": "visible"}, True),
 }
 SIZES = {"num_layers", "num_heads", "head_dim", "hidden_dim", "embedding_dim"}
 SIZES |= {"intermediate_dim", "num_periods", "period_harmonics"}
 IN_WINDOWS = {"window_size", "normalization"}
+IN_EMBEDDINGS = {"description"}
 
 
 def test_every_option_has_a_case():
@@ -67,7 +69,9 @@ def test_size_changes_number_of_parameters(option):
     assert base.count_params() != changed.count_params()
 
 
-@pytest.mark.parametrize("option", sorted(set(CHANGES) - SIZES - IN_WINDOWS))
+@pytest.mark.parametrize(
+    "option", sorted(set(CHANGES) - SIZES - IN_WINDOWS - IN_EMBEDDINGS)
+)
 def test_option_changes_output(option, rng):
     inputs = make_inputs(rng)
     training = option == "dropout"
@@ -84,6 +88,14 @@ def test_option_changes_embedding_of_light_curve(option, make_light_curve):
     curve = make_light_curve(19)
     vectors = [np.asarray(embed(model, curve)) for model in (base, changed)]
     assert np.abs(vectors[0] - vectors[1]).max() > 1e-3
+
+
+def test_description_makes_embeddings_longer(make_light_curve):
+    base, changed = models("description")
+    curve = make_light_curve(19)
+    shorter, longer = (np.asarray(embed(model, curve)) for model in (base, changed))
+    assert longer.shape[1] == shorter.shape[1] + changed.config.description_channels
+    np.testing.assert_allclose(longer[:, : shorter.shape[1]], shorter, atol=1e-6)
 
 
 def test_window_size_sets_number_of_windows(make_light_curve):
