@@ -6,6 +6,7 @@ import logging
 import os
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -112,8 +113,9 @@ def _set_up(
     ] = False,
 ) -> None:
     # TensorFlow reads this when it is imported: its notes help nobody, and what it calls
-    # errors of a processor without some instructions are none.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
+    # errors are none where there is no GPU.
+    quiet = "2" if any(Path("/dev").glob("nvidia*")) else "3"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else quiet)
     if debug:
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
 

@@ -263,7 +263,14 @@ def make_methods(
     frozen = [
         FrozenEmbedding(model, name, cache=cache) for name, (_, model) in models.items()
     ]
-    by_layer = [embedding.at(layer) for embedding in frozen for layer in layers]
+    # By name: what `embed` gives is the last block where nothing is described.
+    by_layer = list(
+        {
+            each.name: each
+            for embedding in frozen
+            for each in map(embedding.at, layers)
+        }.values()
+    )
     methods: list[Method] = [
         VectorMethod(embedding, classifier, num_jobs=num_jobs)
         for embedding in by_layer

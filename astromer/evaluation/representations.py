@@ -247,6 +247,8 @@ class FrozenEmbedding(_Cached):
                 f"{self._num_layers - 1}, or be embedding, last or all. "
                 f"Received: layer={layer}."
             )
+        if layer == "embedding" and not self.encoder.config.description:
+            layer = "last"
         self._layer = layer
         self.name = f"{self.preset}/{layer}"
         self.key = f"{self.weights_key}/{layer}"

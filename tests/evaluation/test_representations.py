@@ -73,6 +73,12 @@ def test_embedding_of_a_describing_encoder_is_that_of_inference(objects):
         found = frozen.at(layer).rows(objects).values
         expected = embed(model, curves, layer=same).embedding
         np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert frozen.name == "tiny/embedding"
+
+
+def test_embedding_of_other_encoders_is_their_last_block(tiny_model):
+    frozen = FrozenEmbedding(tiny_model, "tiny", layer="embedding")
+    assert (frozen.layer, frozen.name) == ("last", "tiny/last")
 
 
 def test_window_rows_are_those_of_inference(tiny_model, objects):
@@ -125,7 +131,7 @@ def test_another_layer_needs_no_second_pass(tiny_model, objects, monkeypatch):
     frozen.prepare(objects)
     monkeypatch.setattr(other, "_compute", None)
     other.prepare(objects)
-    assert (frozen.name, other.name) == ("tiny/embedding", "tiny/0")
+    assert (frozen.name, other.name) == ("tiny/last", "tiny/0")
     assert frozen.key != other.key
     assert not np.array_equal(frozen.rows(objects).values, other.rows(objects).values)
 
@@ -148,7 +154,7 @@ def test_joined_vectors_stand_side_by_side(tiny_model, objects):
     parts = Statistics(), FrozenEmbedding(tiny_model, "tiny")
     joined = Joined(*parts)
     joined.prepare(objects)
-    assert joined.name == "statistics+tiny/embedding"
+    assert joined.name == "statistics+tiny/last"
     first, second = (part.rows(objects).values for part in parts)
     np.testing.assert_array_equal(
         joined.rows(objects).values, np.concatenate([first, second], axis=1)
