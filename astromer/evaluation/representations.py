@@ -381,4 +381,7 @@ def _window_sizes(length: int, window_size: int) -> NDArray[np.int64]:
 def _weights_hash(encoder: Any) -> str:
     """Return a name for an encoder's numbers: options, weights, version of the code."""
     weights = (np.ascontiguousarray(w).tobytes() for w in encoder.get_weights())
-    return hash_of(__version__, repr(encoder.config.to_dict()), *weights)[:12]
+    options = encoder.config.to_dict()
+    if not options["description"]:
+        del options["description"]  # caches from before there was one stay valid
+    return hash_of(__version__, repr(options), *weights)[:12]
