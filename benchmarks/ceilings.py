@@ -87,7 +87,9 @@ def multiply_matrices(dtype: str, repeats: int = 1) -> float:
 @functools.cache
 def _product(dtype: str) -> tuple[Callable[[Any], object], Any]:
     """Return a matrix product, and its matrix; run once."""
-    matrix = np.random.default_rng(0).normal(size=(MATRIX, MATRIX)).astype(np.float32)
+    matrix: Any = np.random.default_rng(0).normal(size=(MATRIX, MATRIX))
+    matrix = matrix.astype(np.float32)
+    product: Callable[[Any], object]
     if dtype == "float32":
         product = functools.partial(np.matmul, matrix, out=np.empty_like(matrix))
     else:
@@ -95,12 +97,13 @@ def _product(dtype: str) -> tuple[Callable[[Any], object], Any]:
 
         matrix = tf.cast(matrix, dtype)
         compiled = tf.function(lambda x: tf.linalg.trace(tf.cast(x @ x, tf.float32)))
-
-        def product(x: Any) -> object:
-            return compiled(x).numpy()
-
+        product = functools.partial(_apply, compiled)
     product(matrix)
     return product, matrix
+
+
+def _apply(compiled: Callable[[Any], Any], matrix: Any) -> object:
+    return compiled(matrix).numpy()
 
 
 def copy_in_memory(repeats: int = 5) -> float:
