@@ -1,23 +1,23 @@
 """Embedding on the CPU against this run's own matrix product, and one by one.
 
-`python benchmarks/embedding.py SHARED` measures, with the bundled preset `macho` and
+`python -m benchmarks.embedding SHARED` measures, with the bundled preset `macho` and
 in one run: a large matrix product; forward passes of 64 full windows in every runtime
 and in bfloat16; `embed` on real Catalina light curves in every runtime against one
 object per call, as `light_curve.embed` does it with an ONNX export of the same weights.
 It writes `embedding.json` and `embedding.md` beside this script. Runtimes take turns,
-so that all see the same machine; floating-point operations are those of matrix products
-alone. `SHARED/data/crts_labelled.parquet` holds columns id, mjd, mag and err.
+with a matrix product between them, so that all see the same machine; floating-point
+operations are those of matrix products alone. `SHARED/data/crts_labelled.parquet` holds columns id, mjd, mag and err.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import platform
 import statistics
 import tempfile
-import time
 import warnings
 from collections.abc import Callable
 from importlib.metadata import version
@@ -34,36 +34,15 @@ from light_curve.embed import Astromer2
 from astromer import Astromer, EncoderConfig, LightCurve
 from astromer.inference import embedding, runner
 from astromer.pipeline import tile_windows
+from benchmarks.ceilings import multiply_matrices, take_turns
+from benchmarks.speed import CEILINGS, forward_flops
 
 HERE = Path(__file__).parent
 RUNTIMES = ("keras", "onnx", "openvino")
 BATCH_SIZE = 64
-MATRIX = 4096
 TARGETS = {"share_of_peak": 0.85, "over_one_by_one": 3.0, "bfloat16_speedup": 1.4}
 
 Work = Callable[[], Any]
-
-
-def forward_flops(config: EncoderConfig, width: int) -> float:
-    """Count the operations of all matrix products for one window of this width."""
-    units = config.num_heads * config.head_dim
-    dense = 4 * config.hidden_dim * units
-    dense += 2 * config.hidden_dim * config.intermediate_dim
-    if config.residual == "dense":
-        dense += 2 * config.hidden_dim**2
-    return 2.0 * width * config.num_layers * (dense + 2 * width * units)
-
-
-def take_turns(works: dict[str, Work], repeats: int) -> dict[str, float]:
-    """Return the median seconds of each, after a round that compiles."""
-    times: dict[str, list[float]] = {name: [] for name in works}
-    for turn in range(repeats + 1):
-        for name, work in works.items():
-            start = time.perf_counter()
-            work()
-            if turn:
-                times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def full_windows(config: EncoderConfig) -> dict[str, np.ndarray]:
@@ -95,24 +74,28 @@ def measure_forward(models: dict[str, Astromer], repeats: int) -> dict[str, Any]
 
     functions = {name: compile_for("float32", name) for name in RUNTIMES}
     functions["keras, bfloat16"] = compile_for("bfloat16", "keras")
-    matrix = np.random.default_rng(1).normal(size=(MATRIX, MATRIX)).astype(np.float32)
-    works: dict[str, Work] = {"matrix product": lambda: matrix @ matrix}
-    works |= {
-        name: (lambda function=function: function(batch))
-        for name, function in functions.items()
+    works: dict[str, Work] = {
+        name: functools.partial(function, batch) for name, function in functions.items()
     }
-    seconds = take_turns(works, repeats)
-    peak = 2.0 * MATRIX**3 / seconds.pop("matrix product")
-    flops = BATCH_SIZE * forward_flops(config, config.window_size)
+    turns = take_turns(functools.partial(multiply_matrices, "float32"), works, repeats)
+    seconds = {name: statistics.median(times) for name, (times, _) in turns.items()}
+    flops = BATCH_SIZE * forward_flops(config)
+    shares = {
+        name: statistics.median(
+            flops / time / peak for time, peak in zip(times, peaks, strict=True)
+        )
+        for name, (times, peaks) in turns.items()
+    }
+    peaks = [peak for _, beside in turns.values() for peak in beside]
     expected = functions["keras"](batch)
     return {
-        "peak_gflops": round(peak / 1e9, 1),
+        "peak_gflops": round(statistics.median(peaks) / 1e9, 1),
         "gflop": round(flops / 1e9, 1),
         "rows": {
             name: {
                 "seconds": round(value, 4),
                 "windows_per_second": round(BATCH_SIZE / value, 1),
-                "share_of_peak": round(flops / value / peak, 3),
+                "share_of_peak": round(shares[name], 3),
                 "difference_from_keras": float(
                     np.abs(functions[name](batch) - expected).max()
                 ),
@@ -153,7 +136,7 @@ def padding_cost(config: EncoderConfig, curves: list[LightCurve]) -> dict[str, f
         len(rows) * forward_flops(config, width)
         for rows, width in runner.batches_by_size(size, BATCH_SIZE, config.window_size)
     )
-    full = len(size) * forward_flops(config, config.window_size)
+    full = len(size) * forward_flops(config)
     return {
         "windows": len(size),
         "full_windows": round(full / least, 3),
@@ -170,14 +153,15 @@ def measure_embed(
     works: dict[str, Work] = {"one object per call": peer}
     works |= {
         f"embed, {name}": (
-            lambda name=name: embedding.embed(model, curves, runtime=name)
+            functools.partial(embedding.embed, model, curves, runtime=name)
         )
         for name in RUNTIMES
     }
-    works["embed, keras, bfloat16"] = lambda: embedding.embed(
-        models["bfloat16"], curves
+    works["embed, keras, bfloat16"] = functools.partial(
+        embedding.embed, models["bfloat16"], curves
     )
-    seconds = take_turns(works, repeats)
+    turns = take_turns(functools.partial(multiply_matrices, "float32"), works, repeats)
+    seconds = {name: statistics.median(times) for name, (times, _) in turns.items()}
     exact = np.asarray(works["embed, keras"]())
     half = np.asarray(works["embed, keras, bfloat16"]())
     # The peer weighs all windows of an object alike: only single ones compare.
@@ -228,8 +212,8 @@ def write(report: dict[str, Any]) -> None:
         "after. Preset `macho`. Medians; all take turns."
     )
     peak = (
-        f"{forward['gflop']} GFLOP in matrix products, learned residuals included. A "
-        f"matrix product of {MATRIX} runs at {forward['peak_gflops']:.0f} GFLOP/s."
+        f"{forward['gflop']} GFLOP in matrix products, learned residuals included; "
+        f"{CEILINGS['float32 product']} runs at {forward['peak_gflops']:.0f} GFLOP/s."
     )
     real = (
         f"{embed['light_curves']} Catalina light curves of {embed['observations']} "
@@ -304,7 +288,7 @@ def main() -> None:
     packages = ("keras", "tensorflow", "onnxruntime", "openvino", "light-curve")
     write(
         {
-            "command": "python benchmarks/embedding.py SHARED",
+            "command": "python -m benchmarks.embedding SHARED",
             "machine": f"{os.cpu_count()} cores, {platform.machine()}, no GPU",
             "vector_units": vector_units(),
             "versions": {

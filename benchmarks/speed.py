@@ -32,6 +32,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 LENGTH: Final = 220
 """Observations per generated light curve where windows are cut from it."""
+PASSES: Final = 3
+"""Over the light curves per repeat: the few batches made ahead must not count for much."""
 WINDOW: Final = 200
 BATCH: Final = 64
 BYTES_PER_OBSERVATION: Final = 16
@@ -202,32 +204,28 @@ def windows(setting: Setting, work: Path) -> Iterator[Measurement]:
     num_curves = setting.scaled(30_000)
     write_table(path, num_curves, LENGTH)
     convert_files("table", path, out, split={"train": 1.0})
-    number = {size: num_curves // size for size in (64, 512)}
-    works = {
-        f"{'cached' if cache else 'from disk'}, batch {size}": functools.partial(
-            _take,
-            iter(
-                load_dataset(
-                    out,
-                    split="train",
-                    task="pretrain",
-                    batch_size=size,
-                    cache=cache,
-                    repeat=True,
-                )
-            ),
-            number[size],
+    sizes = {"from disk, batch 64": 64, "from disk, batch 512": 512}
+    sizes["cached, batch 64"] = 64
+    works = {}
+    for name, size in sizes.items():
+        dataset = load_dataset(
+            out,
+            split="train",
+            task="pretrain",
+            batch_size=size,
+            cache=name.startswith("cached"),
+            repeat=True,
         )
-        for size, cache in ((64, False), (512, False), (64, True))
-    }
+        number = PASSES * num_curves // size
+        works[name] = functools.partial(_take, iter(dataset), number)
     turns = ceilings.take_turns(ceilings.copy_in_memory, works, setting.repeats)
     per_window = BYTES_PER_OBSERVATION * LENGTH + BYTES_PER_POSITION * WINDOW
     for name, (times, limits) in turns.items():
-        size = int(name.split()[-1])
+        taken = PASSES * num_curves // sizes[name] * sizes[name]
         yield Measurement(
             f"windows, {name}",
             "windows/s",
-            [number[size] * size / seconds for seconds in times],
+            [taken / seconds for seconds in times],
             [limit / per_window for limit in limits],
             "memory copy",
             target=60_000,
@@ -406,12 +404,14 @@ ONLY_BY_NAME: Final = frozenset({"large"})
 """Benchmarks that need minutes and gigabytes, and run when they are named."""
 
 
-def forward_flops(config: Any) -> float:
-    """Count the operations of all matrix products of one full window.
+def forward_flops(config: Any, width: int | None = None) -> float:
+    """Count the operations of all matrix products of one window.
 
     Parameters
     ----------
     config : EncoderConfig
+    width : int, optional
+        Positions of the window; full by default.
 
     Returns
     -------
@@ -424,8 +424,8 @@ def forward_flops(config: Any) -> float:
     dense += 2 * config.hidden_dim * config.intermediate_dim
     if config.residual == "dense":
         dense += 2 * config.hidden_dim**2
-    attention = 2 * config.window_size * units
-    flops: float = 2 * config.window_size * config.num_layers * (dense + attention)
+    width = config.window_size if width is None else width
+    flops: float = 2 * width * config.num_layers * (dense + 2 * width * units)
     return flops
 
 
