@@ -6,7 +6,6 @@ import logging
 import os
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -112,10 +111,7 @@ def _set_up(
         ),
     ] = False,
 ) -> None:
-    # TensorFlow reads this when it is imported: its notes help nobody, and what it calls
-    # errors are none where there is no GPU.
-    quiet = "2" if any(Path("/dev").glob("nvidia*")) else "3"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else quiet)
+    terminal.quiet_tensorflow(debug=debug)
     if debug:
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
 

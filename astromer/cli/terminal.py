@@ -223,6 +223,20 @@ def choose_backend(name: str | None) -> None:
     os.environ["KERAS_BACKEND"] = name
 
 
+def has_nvidia_gpu() -> bool:
+    """Say whether there is a GPU whose failure a user must hear of."""
+    return any(Path("/dev").glob("nvidia*"))
+
+
+def quiet_tensorflow(*, debug: bool) -> None:
+    """Choose what TensorFlow may log, unless the user has, before it is imported.
+
+    Its notes help nobody, and what it calls errors are none where there is no GPU.
+    """
+    level = "2" if has_nvidia_gpu() else "3"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else level)
+
+
 def start_tensorflow() -> None:
     """Import TensorFlow without the notes that it writes to standard error.
 
@@ -241,7 +255,7 @@ def start_tensorflow() -> None:
         os.dup2(sink, 2)
         tensorflow = importlib.import_module("tensorflow")
         # Where there is a GPU, a failure to use it must be heard.
-        if not any(Path("/dev").glob("nvidia*")):
+        if not has_nvidia_gpu():
             tensorflow.config.list_physical_devices()
     finally:
         os.dup2(kept, 2)

@@ -107,6 +107,27 @@ def test_start_tensorflow_drops_its_notes_unless_debugging(
     assert capfd.readouterr().err == shown + "still heard\n"
 
 
+@pytest.mark.parametrize(
+    ("given", "debug", "gpu", "level"),
+    [
+        (None, False, False, "3"),
+        (None, False, True, "2"),
+        (None, True, False, "0"),
+        ("1", False, False, "1"),
+    ],
+)
+def test_tensorflow_is_quiet_unless_asked_or_a_gpu_may_fail(
+    given, debug, gpu, level, monkeypatch
+):
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "")  # put back in any case
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
+    if given is not None:
+        monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", given)
+    monkeypatch.setattr(terminal, "has_nvidia_gpu", lambda: gpu)
+    terminal.quiet_tensorflow(debug=debug)
+    assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == level
+
+
 def test_backend_is_chosen_before_keras_is_imported(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     monkeypatch.delitem(sys.modules, "keras", raising=False)
