@@ -286,15 +286,14 @@ class FrozenEmbedding(_Cached):
     ) -> Sequence[NDArray[np.floating]]:
         from astromer.inference import embed
 
-        has_description = self.encoder.config.description
-        described: list[Literal["description"]] = (
-            ["description"] if has_description else []
-        )
+        layers: list[int | Literal["description"]] = [*range(self._num_layers)]
+        if self.encoder.config.description:
+            layers.append("description")
         embeddings = embed(
             self.encoder,
             list(light_curves),
             per="window",
-            layer=[*range(self._num_layers), *described],
+            layer=layers,
             batch_size=self._batch_size,
         )
         window_size = self.encoder.config.window_size
@@ -381,7 +380,4 @@ def _window_sizes(length: int, window_size: int) -> NDArray[np.int64]:
 def _weights_hash(encoder: Any) -> str:
     """Return a name for an encoder's numbers: options, weights, version of the code."""
     weights = (np.ascontiguousarray(w).tobytes() for w in encoder.get_weights())
-    options = encoder.config.to_dict()
-    if not options["description"]:
-        del options["description"]  # caches from before there was one stay valid
-    return hash_of(__version__, repr(options), *weights)[:12]
+    return hash_of(__version__, repr(encoder.config.to_dict()), *weights)[:12]
