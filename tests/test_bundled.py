@@ -1,12 +1,13 @@
 """What ships: found in a checkout and in an installed package, and undamaged."""
 
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
 
 import astromer.bundled
-from astromer import describe_preset, read_records, sample_records
+from astromer import EncoderConfig, describe_preset, read_records, sample_records
 from astromer.bundled import bundled_folder
 from astromer.records import Manifest, verify_records
 
@@ -62,6 +63,10 @@ def test_card_of_the_preset_says_whose_training_it_was():
 def test_card_of_the_period_preset_has_scores_and_limits():
     preset = describe_preset("macho-period")
     assert preset.num_parameters == 730_946
+    stored = json.loads((preset.path / "config.json").read_text(encoding="utf-8"))
+    config = EncoderConfig.from_dict(stored["encoder"])
+    dim = config.hidden_dim + config.description_channels
+    assert f"# {dim} values per light curve" in preset.card
     assert preset.metadata["metrics"].keys() == {"ASAS", "Catalina"}
     for words in ("## Data", "## Scores", "## Limits", "train.py", "MIT license"):
         assert words in preset.card

@@ -35,6 +35,19 @@ RANGES = [
 ]
 
 
+def output_of(code, **options):
+    """Run code in a new Python and return what it printed."""
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        **options,
+    )
+    return run.stdout.strip()
+
+
 @pytest.mark.parametrize("text", sorted(set(RANGES)))
 def test_range_admits_its_pin(text):
     requirement = Requirement(text)
@@ -102,14 +115,7 @@ def test_importing_the_package_does_not_import_tensorflow():
         "heavy = {'tensorflow', 'keras', 'pandas', 'polars', 'matplotlib'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    found = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert found.stdout.strip() == "[]"
+    assert output_of(code) == "[]"
 
 
 def test_every_folder_of_code_is_a_package():
@@ -213,11 +219,4 @@ def test_onednn_is_asked_for_unless_the_user_says_otherwise(given, found):
     if given is not None:
         environment["TF_ENABLE_ONEDNN_OPTS"] = given
     code = "import astromer, os; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        env=environment,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert run.stdout.strip() == found
+    assert output_of(code, env=environment) == found

@@ -10,8 +10,7 @@ LENGTHS = {"first": 9, "second": 20, "third": 5}
 HIDDEN_DIM = 8
 
 
-@pytest.fixture(scope="module")
-def preset(tmp_path_factory):
+def save_preset(folder, **options):
     from astromer import Astromer, EncoderConfig
 
     config = EncoderConfig(
@@ -21,10 +20,15 @@ def preset(tmp_path_factory):
         hidden_dim=HIDDEN_DIM,
         intermediate_dim=8,
         window_size=8,
+        **options,
     )
-    folder = tmp_path_factory.mktemp("presets") / "tiny"
     Astromer(config, seed=0).save_pretrained(folder)
     return str(folder)
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory):
+    return save_preset(tmp_path_factory.mktemp("presets") / "tiny")
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +47,22 @@ def survey(tmp_path_factory):
     path = tmp_path_factory.mktemp("survey") / "survey.csv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return str(path)
+
+
+@pytest.mark.parametrize(
+    ("per", "dim"), [("object", HIDDEN_DIM + 23), ("observation", HIDDEN_DIM)]
+)
+def test_values_of_a_description_are_written_and_counted(
+    per, dim, survey, tmp_path, capsys
+):
+    # Three statistics, nine quantiles, eleven lags.
+    preset = save_preset(
+        tmp_path / "described", magnitude_scale="visible", description=True
+    )
+    out = tmp_path / "embeddings.parquet"
+    assert main(["embed", preset, survey, "--out", str(out), "--per", per]) == 0
+    assert pl.read_parquet(out)["embedding"].dtype == pl.Array(pl.Float32, dim)
+    assert f"of {dim} values in " in capsys.readouterr().out
 
 
 def test_embed_writes_a_row_per_light_curve_in_input_order(

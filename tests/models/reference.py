@@ -99,6 +99,8 @@ def compute(model: Reconstructor, inputs: Arrays) -> Arrays:
         _, weights = block(sequences[index], bias, return_weights=True)
         outputs[f"block_{index}"] = sequences[index + 1]
         outputs[f"attention_block{index}"] = weights
+    if encoder.description is not None:
+        outputs["description"] = keras.Model(encoder.input, encoder.description)(inputs)
     return {
         name: keras.ops.convert_to_numpy(values) for name, values in outputs.items()
     }

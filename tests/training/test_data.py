@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import itertools
 import json
@@ -87,6 +88,12 @@ def test_only_labeled_light_curves_are_counted_for_classes(tmp_path):
     assert (data.windows_per_pass, data.batches_per_pass) == (7, 2)
     sizes = [len(labels) for _, labels in take(train_stream(data), 4)]
     assert sizes == [4, 3, 4, 3]
+
+
+@pytest.mark.parametrize("is_tiled", [False, True])
+def test_end_of_a_stream_waits_for_no_tuner(survey, is_tiled):
+    data = dataclasses.replace(make_data(survey, task="classify"), is_tiled=is_tiled)
+    assert train_stream(data).options().autotune.enabled is False
 
 
 @pytest.mark.parametrize("start", [0, 4])
