@@ -36,6 +36,7 @@ __all__ = ["Embeddings", "Layer", "Per", "embed", "embed_in_parts"]
 
 Per = Literal["object", "window", "observation"]
 DESCRIPTION: Final = "description"
+"""What stands for an encoder's description among the numbers of layers."""
 Layer = int | Literal["all", "description"] | Sequence[int | Literal["description"]]
 
 
@@ -251,16 +252,15 @@ def _network(
     encoder: Encoder, layers: tuple[int | str, ...], *, pooled: bool
 ) -> keras.Model:
     """Return a model of these layers' outputs, averaged over observations or not."""
-    outputs = []
-    for layer in layers:
+    pool = MaskedMean(name="masked_mean", dtype="float32")
+
+    def output_of(layer: int | str) -> Any:
         if isinstance(layer, str):
-            outputs.append(encoder.description)
-            continue
+            return encoder.description
         output = encoder.layer_sequences[layer]
-        if pooled:
-            pool = MaskedMean(name=f"masked_mean_{layer}", dtype="float32")
-            output = pool(output, encoder.input[batch.VALID])
-        outputs.append(output)
+        return pool(output, encoder.input[batch.VALID]) if pooled else output
+
+    outputs = list(map(output_of, layers))
     output = outputs[0] if len(outputs) == 1 else keras.ops.concatenate(outputs, -1)
     return keras.Model(encoder.input, output)
 

@@ -180,6 +180,12 @@ def test_layers_are_concatenated_in_the_order_given(model, curves):
         np.testing.assert_allclose(found, expected, **CLOSE)
 
 
+def test_layer_that_is_named_twice_comes_twice(model, curves):
+    once = embed(model, curves, layer=-1).embedding
+    twice = embed(model, curves, layer=[2, -1]).embedding
+    np.testing.assert_allclose(twice, np.hstack([once, once]), atol=1e-6)
+
+
 def test_layers_of_observations_are_concatenated(model, curves):
     found = embed(model, curves[0], per="observation", layer="all").embedding
     assert found.shape == (19, 24)
