@@ -235,6 +235,7 @@ class EncoderConfig(_Options):
         ):
             _check_positive_integer(name, getattr(self, name))
         self._check_periods()
+        self._check_description()
         if self.embedding_dim is not None:
             _check_positive_integer("embedding_dim", self.embedding_dim)
         for name in ("time_base", "shortest_period", "longest_period"):
@@ -285,16 +286,6 @@ class EncoderConfig(_Options):
                 f'num_periods={number} with magnitude_scale="none". '
                 'Use magnitude_scale="visible".'
             )
-        if not isinstance(self.description, bool):
-            raise ConfigError(
-                "`description` must be True or False. "
-                f"Received: description={self.description!r}."
-            )
-        if self.description and self.magnitude_scale == "none":
-            raise ConfigError(
-                "Scaled magnitudes are described. Received: description=True with "
-                'magnitude_scale="none". Use magnitude_scale="visible".'
-            )
         _check_number("max_frequency", self.max_frequency)
         if not 0.0 < self.max_frequency < math.inf:
             raise ConfigError(
@@ -307,6 +298,18 @@ class EncoderConfig(_Options):
             raise ConfigError(
                 f"`num_frequencies` must be a power of two, {MIN_FREQUENCIES} or more. "
                 f"Received: num_frequencies={size}."
+            )
+
+    def _check_description(self) -> None:
+        if not isinstance(self.description, bool):
+            raise ConfigError(
+                "`description` must be True or False. "
+                f"Received: description={self.description!r}."
+            )
+        if self.description and self.magnitude_scale == "none":
+            raise ConfigError(
+                "Scaled magnitudes are described. Received: description=True with "
+                'magnitude_scale="none". Use magnitude_scale="visible".'
             )
 
     @property

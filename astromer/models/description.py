@@ -20,9 +20,16 @@ LAG_EDGES_DAYS: Final = (0.02, 0.06, 0.2, 0.6, 2.0, 6.0, 20.0, 60.0, 200.0, 600.
 """Edges between the bins of the structure function, the first and last open [d]."""
 
 _STEPS: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+"""Places between the two observations of a pair."""
+
 _LARGEST: Final = 1e9
+"""Stands for what is not visible, beyond all that is."""
+
 _PRIOR_PAIRS: Final = 2.0
+"""Pairs of white noise in each bin."""
+
 _FLOOR: Final = 0.02
+"""Added before the logarithm, about the share of noise in bright variables."""
 
 
 @keras.saving.register_keras_serializable("astromer")
