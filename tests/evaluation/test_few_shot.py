@@ -21,7 +21,9 @@ def preset(tiny_model, tmp_path):
 
 
 def test_methods_are_presets_then_baselines(preset, tmp_path):
-    methods = make_methods([preset], layers=["last", 0], cache=tmp_path)
+    # This encoder describes nothing: its embedding is its last block, named once.
+    layers = ["last", "embedding", 0]
+    methods = make_methods([preset], layers=layers, cache=tmp_path)
     assert [(method.name, method.classifier) for method in methods] == [
         ("tiny/last", "lr"),
         ("tiny/last", "rf"),
