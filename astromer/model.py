@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from astromer import inference
 from astromer.inference.sources import Source
+from astromer.lightcurve import LightCurve
 from astromer.models import (
     ClassifierConfig,
     ClassifierNetwork,
@@ -23,8 +26,12 @@ from astromer.progress import show_progress
 from astromer.training import (
     ClassificationLoss,
     ReconstructionLoss,
+    SignatureOptions,
     classification_metrics,
+    draw_views,
+    fit_signature,
     reconstruction_metrics,
+    signature_of,
 )
 
 __all__ = ["Astromer", "Classifier"]
@@ -180,6 +187,61 @@ class Astromer(_PublicModel, Reconstructor):
             reconstruction_metrics() if metrics is None else metrics,
             **kwargs,
         )
+
+    def fit_signature(
+        self,
+        light_curves: Iterable[LightCurve],
+        *,
+        views: int = 4,
+        seed: int = 0,
+        verbose: bool | None = None,
+        **options: Any,
+    ) -> NDArray[np.float32]:
+        """Learn what windows of one star have in common; nothing else changes.
+
+        Embeddings of an encoder with ``signature_dim`` end with what is learned here.
+        Classes are looked at where light curves have a ``class_name``, as simulated
+        ones do; leave names away that must not be known.
+
+        Parameters
+        ----------
+        light_curves : iterable of LightCurve
+            Of many stars. Those with fewer than 20 observations are left out.
+        views : int
+            Views drawn of each light curve, two or more; they are described once.
+        seed : int
+            Of views, initial weights, dropout and order.
+        verbose : bool, optional
+            Whether to show progress; by default where someone is looking.
+        **options
+            ``steps``, ``batch_size``, ``learning_rate``, ``temperature``,
+            ``class_weight``; see `astromer.training.SignatureOptions`.
+
+        Returns
+        -------
+        losses : numpy.ndarray, shape (steps,), float32
+            Loss of each step [nat].
+
+        Raises
+        ------
+        ConfigError
+            If an option is out of range, the encoder has no signature, or there are
+            fewer than two light curves to tell apart.
+        """
+        chosen = SignatureOptions(seed=seed, **options)
+        signature_of(self.encoder)
+        drawn = draw_views(light_curves, views, self.config.window_size, seed=seed)
+        with show_progress(verbose) as progress:
+            described = inference.embed(
+                self, drawn, layer="description", progress=progress
+            )
+            return fit_signature(
+                self.encoder,
+                described.embedding.reshape(-1, views, described.embedding.shape[1]),
+                described.class_name[::views],
+                chosen,
+                progress=progress,
+            )
 
     def reconstruct(
         self, source: Source, *, verbose: bool | None = None, **options: Any

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -54,3 +54,13 @@ def make_light_curve() -> Callable[..., LightCurve]:
         )
 
     return make
+
+
+@pytest.fixture
+def untraced() -> Iterator[None]:
+    """Let TensorFlow run line by line: a tiny model runs faster than it is traced."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)

@@ -117,7 +117,7 @@ def embed(
     report_dropped(dropped)
     dim = model.config.hidden_dim
     if per != "observation":
-        dim += model.config.description_channels
+        dim += model.config.description_channels + model.config.signature_dim
     terminal.output(
         f"[bold]{terminal.counted(number, 'embedding')}[/bold] of "
         f"{terminal.counted(dim, 'value')} "

@@ -309,8 +309,9 @@ def _mean_loss(model: Any, batches: _Batches) -> float:
 
 def _softmax(logits: Any) -> NDArray[np.float64]:
     values = np.asarray(logits, dtype=np.float64)
-    powers: NDArray[np.float64] = np.exp(values - values.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    powers = np.exp(values - values.max(axis=1, keepdims=True))
+    probabilities: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return probabilities
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)

@@ -201,7 +201,7 @@ class FrozenEmbedding(_Cached):
         The preset's name.
     layer : int, "embedding", "last" or "all"
         As `embed` numbers them; "embedding" is what it gives by default, the last
-        block and the description that some encoders add.
+        block and what some encoders say of a window as a whole.
     cache : pathlib.Path, optional
         Folder that keeps what was computed.
     batch_size : int
@@ -217,11 +217,13 @@ class FrozenEmbedding(_Cached):
         cache: Path | None = None,
         batch_size: int = 64,
     ) -> None:
+        from astromer.inference.embedding import default_layers
         from astromer.models import Reconstructor
 
         self.encoder = model.encoder if isinstance(model, Reconstructor) else model
         self._batch_size = batch_size
         self._num_layers = len(self.encoder.layer_sequences)
+        _, *self._of_window = default_layers(self.encoder)
         self.preset = self.name = name
         self.weights_key = self.key = _weights_hash(self.encoder)
         super().__init__(cache)
@@ -247,7 +249,7 @@ class FrozenEmbedding(_Cached):
                 f"{self._num_layers - 1}, or be embedding, last or all. "
                 f"Received: layer={layer}."
             )
-        if layer == "embedding" and not self.encoder.config.description:
+        if layer == "embedding" and not self._of_window:
             layer = "last"
         self._layer = layer
         self.name = f"{self.preset}/{layer}"
@@ -262,15 +264,16 @@ class FrozenEmbedding(_Cached):
         return self._collect(objects, lambda _, rows: self._chosen(rows))
 
     def _chosen(self, rows: NDArray[np.floating]) -> NDArray[np.floating]:
-        end = rows.shape[1] - self.encoder.config.description_channels
-        blocks, described = rows[:, :end], rows[:, end:]
+        config = self.encoder.config
+        end = rows.shape[1] - config.description_channels - config.signature_dim
+        blocks, of_window = rows[:, :end], rows[:, end:]
         if self._layer == "all":
             return blocks
         last = self._layer in ("embedding", "last")
         number = self._num_layers - 1 if last else int(self._layer)
         chosen = blocks.reshape(len(rows), self._num_layers, -1)[:, number]
         if self._layer == "embedding":
-            chosen = np.concatenate([chosen, described], axis=1)
+            chosen = np.concatenate([chosen, of_window], axis=1)
         return chosen
 
     def _pool(
@@ -286,14 +289,11 @@ class FrozenEmbedding(_Cached):
     ) -> Sequence[NDArray[np.floating]]:
         from astromer.inference import embed
 
-        layers: list[int | Literal["description"]] = [*range(self._num_layers)]
-        if self.encoder.config.description:
-            layers.append("description")
         embeddings = embed(
             self.encoder,
             list(light_curves),
             per="window",
-            layer=layers,
+            layer=[*range(self._num_layers), *self._of_window],
             batch_size=self._batch_size,
         )
         window_size = self.encoder.config.window_size

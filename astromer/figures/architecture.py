@@ -117,7 +117,8 @@ def count_parameters(config: EncoderConfig) -> dict[str, int]:
         ``window_embedding``; of one block ``attention``,
         ``attention_residual``, ``norm`` (each of two), ``feed_forward``,
         ``output_residual``, the first block left aside if there are several;
-        ``first_block``, ``block`` (each further one), ``head``, ``encoder`` and ``total``. Parts that the options leave out have 0.
+        ``first_block``, ``block`` (each further one), ``signature``, ``head``,
+        ``encoder`` and ``total``. Parts that the options leave out have 0.
     """
     hidden, inner = config.hidden_dim, config.intermediate_dim
     dense = config.residual == "dense"
@@ -149,6 +150,14 @@ def count_parameters(config: EncoderConfig) -> dict[str, int]:
         "norm": 2 * hidden,
         "feed_forward": _dense(hidden, inner) + _dense(inner, hidden),
         "output_residual": dense * _dense(hidden, hidden),
+        "signature": bool(config.signature_dim)
+        * (
+            2 * config.description_channels
+            + _dense(config.description_channels, config.signature_units)
+            + _dense(config.signature_units, config.signature_units)
+            + 2 * _norm(config.signature_units)
+            + _dense(config.signature_units, config.signature_dim)
+        ),
         "head": 2 * hidden + _dense(hidden, 1),
     }
     counts["first_block"] = block(config.input_dim)
@@ -160,6 +169,7 @@ def count_parameters(config: EncoderConfig) -> dict[str, int]:
         + counts["window_embedding"]
         + counts["first_block"]
         + (config.num_layers - 1) * counts["block"]
+        + counts["signature"]
     )
     counts["total"] = counts["encoder"] + counts["head"]
     return counts

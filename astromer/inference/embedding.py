@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, Literal, get_args
+from typing import Any, Literal, get_args
 
 import keras
 import numpy as np
@@ -35,9 +35,9 @@ from astromer.surveys import Dropped
 __all__ = ["Embeddings", "Layer", "Per", "embed", "embed_in_parts"]
 
 Per = Literal["object", "window", "observation"]
-DESCRIPTION: Final = "description"
-"""What stands for an encoder's description among the numbers of layers."""
-Layer = int | Literal["all", "description"] | Sequence[int | Literal["description"]]
+OfWindow = Literal["description", "signature"]
+"""What some encoders say of a window as a whole, beside the numbers of layers."""
+Layer = int | OfWindow | Literal["all"] | Sequence[int | OfWindow]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False, slots=True)
@@ -93,12 +93,13 @@ def embed(
         survey files or folders.
     per : {"object", "window", "observation"}
         What one embedding stands for; an object in two passbands gives two.
-    layer : int, "description", a sequence of them, or "all", optional
-        0 is the input embedding, 1 the first block, -1 the last, and "description" what
-        the encoder can say in plain numbers (see `EncoderConfig.description`); several
-        are concatenated. "all" is the input embedding and all blocks. By default the
-        last block and, where the encoder has one and observations are not asked for,
-        the description.
+    layer : int, "description", "signature", a sequence of them, or "all", optional
+        0 is the input embedding, 1 the first block, -1 the last; "description" is what
+        the encoder can say in plain numbers, "signature" what it takes other windows
+        of the star to have in common with this one (see `EncoderConfig`); several are
+        concatenated. "all" is the input embedding and all blocks. By default the last
+        block and, unless observations are asked for, what else the encoder has of the
+        two.
     batch_size : int
         Windows per batch.
     runtime : {"keras", "onnx", "openvino"}
@@ -120,7 +121,7 @@ def embed(
     -------
     embeddings : Embeddings
         ``(n, hidden_dim)`` values, or as many times more as there are layers, and
-        ``description_channels`` more with a description.
+        ``description_channels`` and ``signature_dim`` more with these two.
 
     Raises
     ------
@@ -204,27 +205,55 @@ def embed_in_parts(
     return parts()
 
 
+def default_layers(
+    encoder: Encoder, *, pooled: bool = True
+) -> tuple[int | OfWindow, ...]:
+    """Return what `embed` gives if nothing is chosen.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    pooled : bool
+        Whether a vector stands for more than an observation.
+
+    Returns
+    -------
+    layers : tuple of int and str
+    """
+    last = len(encoder.layer_sequences) - 1
+    return (last, *(_of_window(encoder) if pooled else ()))
+
+
+def _of_window(encoder: Encoder) -> dict[OfWindow, Any]:
+    """Return the symbolic outputs that are of a window as a whole, by name."""
+    outputs: dict[OfWindow, Any] = {
+        "description": encoder.description,
+        "signature": encoder.signature,
+    }
+    return {name: output for name, output in outputs.items() if output is not None}
+
+
 def _chosen_layers(
     encoder: Encoder, layer: Layer | None, *, pooled: bool
 ) -> tuple[int | str, ...]:
-    """Return numbers of layers from 0 on, and `DESCRIPTION`."""
+    """Return numbers of layers from 0 on, and names of what is of a window."""
     number = len(encoder.layer_sequences)
     if layer is None:
-        described = encoder.description is not None and pooled
-        return (number - 1, DESCRIPTION) if described else (number - 1,)
+        return default_layers(encoder, pooled=pooled)
     if layer == "all":
         return tuple(range(number))
-    if isinstance(layer, str) and layer != DESCRIPTION:
+    names = get_args(OfWindow)
+    if isinstance(layer, str) and layer not in names:
         raise ConfigError(
-            '`layer` must be a number, "description", several of them, or "all". '
-            f'Received: "{layer}".'
+            '`layer` must be a number, "description", "signature", several of them, or '
+            f'"all". Received: "{layer}".'
         )
     chosen = (layer,) if isinstance(layer, str | int | np.integer) else tuple(layer)
     if not chosen:
         raise ConfigError("`layer` must name at least one. Received: layer=[].")
     for index in chosen:
-        if index == DESCRIPTION:
-            _check_description(encoder, pooled=pooled)
+        if index in names:
+            _check_of_window(encoder, str(index), pooled=pooled)
         elif isinstance(index, str) or not -number <= index < number:
             raise ConfigError(
                 f"`layer` must lie between {-number} and {number - 1}: "
@@ -234,17 +263,18 @@ def _chosen_layers(
     return tuple(i if isinstance(i, str) else int(i) % number for i in chosen)
 
 
-def _check_description(encoder: Encoder, *, pooled: bool) -> None:
-    if encoder.description is None:
+def _check_of_window(encoder: Encoder, name: str, *, pooled: bool) -> None:
+    if name not in _of_window(encoder):
+        option = {"signature": "signature_dim"}.get(name, name)
         raise ConfigError(
-            'This encoder describes nothing. Received: layer="description" with '
-            f"description={encoder.config.description} in its config. "
+            f'This encoder has no {name}. Received: layer="{name}" with '
+            f"{option}={getattr(encoder.config, option)} in its config. "
             "Use a preset such as macho-period."
         )
     if not pooled:
         raise ConfigError(
-            "A description is of a window, not of an observation. Received: "
-            'layer="description" with per="observation".'
+            f"A {name} is of a window, not of an observation. Received: "
+            f'layer="{name}" with per="observation".'
         )
 
 
@@ -253,10 +283,11 @@ def _network(
 ) -> keras.Model:
     """Return a model of these layers' outputs, averaged over observations or not."""
     pool = MaskedMean(name="masked_mean", dtype="float32")
+    of_window: dict[Any, Any] = {**_of_window(encoder)}
 
     def output_of(layer: int | str) -> Any:
         if isinstance(layer, str):
-            return encoder.description
+            return of_window[layer]
         output = encoder.layer_sequences[layer]
         return pool(output, encoder.input[batch.VALID]) if pooled else output
 

@@ -83,6 +83,8 @@ class ClassifierNetwork(ConfiguredModel):
         name: str | None = None,
         dtype: Any = None,
     ) -> None:
+        # No head looks at a signature, and what no head needs is not saved.
+        config = dataclasses.replace(config, signature_dim=0)
         _check_pair(config, classifier_config)
         policy = keras.dtype_policies.get(dtype)
         # The encoder takes all but the last of these.
@@ -188,14 +190,14 @@ class ClassifierNetwork(ConfiguredModel):
         Parameters
         ----------
         encoder : Encoder
-            Of the same config.
+            Of the same config, but for a signature.
 
         Raises
         ------
         ConfigError
             If its config is another one.
         """
-        if encoder.config != self.config:
+        if dataclasses.replace(encoder.config, signature_dim=0) != self.config:
             raise ConfigError(
                 "Weights fit an encoder of the same config only. Received: "
                 f"{encoder.config} for {self.config}."

@@ -102,6 +102,7 @@ _VARIANTS: dict[str, dict[str, Any]] = {
         "magnitude_scale": "visible",
         "num_periods": 4,
         "description": True,
+        "signature_dim": 128,
     },
 }
 
@@ -217,6 +218,12 @@ class EncoderConfig(_Options):
     """Whether an embedding ends with a description of the visible observations in plain
     numbers: what the encoder is told of a window, quantiles of the magnitudes, and a
     structure function. It has no weights and costs the encoder nothing."""
+    signature_dim: int = 0
+    """Channels of a signature that embeddings end with, made of the description by a
+    small network that has learned what windows of one star have in common; see
+    `astromer.training.fit_signature`. None by default."""
+    signature_units: int = 512
+    """Units of that network's two hidden layers."""
     window_size: int = 200
     """Observations per window (L)."""
     normalization: Normalization = "window"
@@ -232,6 +239,7 @@ class EncoderConfig(_Options):
             "intermediate_dim",
             "window_size",
             "period_harmonics",
+            "signature_units",
         ):
             _check_positive_integer(name, getattr(self, name))
         self._check_periods()
@@ -269,12 +277,8 @@ class EncoderConfig(_Options):
             )
 
     def _check_periods(self) -> None:
-        number: Any = self.num_periods
-        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-            raise ConfigError(
-                "`num_periods` must be an integer, zero or more. "
-                f"Received: num_periods={number!r}."
-            )
+        _check_count("num_periods", self.num_periods)
+        number = self.num_periods
         if number > MAX_PERIODS:
             raise ConfigError(
                 f"At most {MAX_PERIODS} candidate periods are fitted. "
@@ -310,6 +314,14 @@ class EncoderConfig(_Options):
             raise ConfigError(
                 "Scaled magnitudes are described. Received: description=True with "
                 'magnitude_scale="none". Use magnitude_scale="visible".'
+            )
+
+        _check_count("signature_dim", self.signature_dim)
+        if self.signature_dim and not self.description:
+            raise ConfigError(
+                "A signature is made of a description. Received: "
+                f"signature_dim={self.signature_dim} with description=False. "
+                "Use description=True."
             )
 
     @property
@@ -462,6 +474,13 @@ class ClassifierConfig(_Options):
                 f'head="{self.head}" has no blocks to unfreeze; all that it has trains. '
                 f"Received: unfrozen_blocks={blocks!r}. Leave it at 0."
             )
+
+
+def _check_count(name: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ConfigError(
+            f"`{name}` must be an integer, zero or more. Received: {name}={value!r}."
+        )
 
 
 def _check_positive_integer(name: str, value: object) -> None:

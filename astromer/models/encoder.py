@@ -10,6 +10,7 @@ from astromer import batch
 from astromer.models import description, layers, periods
 from astromer.models.config import EncoderConfig
 from astromer.models.configured import ConfiguredModel
+from astromer.models.signature import Beside, Signature
 
 __all__ = ["Encoder", "window_inputs"]
 
@@ -103,7 +104,7 @@ class Encoder(ConfiguredModel):
         masks = inputs[batch.VALID], inputs[batch.HIDDEN]
         mag = inputs[batch.MAG]
         conditions: list[Any] = []
-        described = None
+        described = signature = None
         if config.magnitude_scale == "visible":
             mag, _, scatter = periods.VisibleScale(name="visible_scale")(mag, *masks)
             facts, conditions = _conditions(
@@ -111,6 +112,13 @@ class Encoder(ConfiguredModel):
             )
             if config.description:
                 described = _describe(facts, inputs[batch.TIME], mag, masks)
+            if config.signature_dim:
+                signature = Signature(
+                    config.signature_dim,
+                    config.signature_units,
+                    seed=seed,
+                    name="signature",
+                )(described)
         x = keras.layers.Add(name="input_embedding", dtype=policy)(
             [
                 embed_mag(visible_mag(mag, *masks)),
@@ -126,6 +134,8 @@ class Encoder(ConfiguredModel):
         for block in blocks:
             x = block(x, bias)
             sequences.append(x)
+        if signature is not None:
+            x = Beside(name="beside_signature", dtype=policy)(x, signature)
         super().__init__(inputs=inputs, outputs=x, name=name)
         self.dtype_policy = policy
 
@@ -134,6 +144,7 @@ class Encoder(ConfiguredModel):
         self.seed = seed
         self._sequences = tuple(sequences)
         self._description = described
+        self._signature = signature
 
     @property
     def layer_sequences(self) -> tuple[Any, ...]:
@@ -144,6 +155,11 @@ class Encoder(ConfiguredModel):
     def description(self) -> Any | None:
         """Symbolic description of a window, (batch, description_channels), or None."""
         return self._description
+
+    @property
+    def signature(self) -> Any | None:
+        """Symbolic signature of a window, (batch, signature_dim), or None."""
+        return self._signature
 
     @property
     def blocks(self) -> list[layers.AttentionBlock]:

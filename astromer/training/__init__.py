@@ -14,6 +14,7 @@ from astromer.training.options import (
     FinetuneOptions,
     LossForm,
     PretrainOptions,
+    SignatureOptions,
     TrainingOptions,
 )
 
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
     from astromer.training.optimizers import Adam, learning_rate_schedule
     from astromer.training.pretraining import pretrain
     from astromer.training.run import RunResult
+    from astromer.training.signature import (
+        contrastive_loss,
+        draw_views,
+        fit_signature,
+        signature_of,
+    )
     from astromer.training.strategy import make_strategy
 
 __all__ = [
@@ -48,16 +55,21 @@ __all__ = [
     "PretrainOptions",
     "ReconstructionLoss",
     "RunResult",
+    "SignatureOptions",
     "Subset",
     "TrainingOptions",
     "balanced_class_weights",
     "classification_metrics",
+    "contrastive_loss",
+    "draw_views",
     "finetune",
+    "fit_signature",
     "learning_rate_schedule",
     "make_strategy",
     "pretrain",
     "reconstruction_metrics",
     "set_trainable",
+    "signature_of",
     "train_classifier",
 ]
 
@@ -73,12 +85,16 @@ _HOMES = {
     "Subset": "metrics",
     "balanced_class_weights": "classification",
     "classification_metrics": "classification",
+    "contrastive_loss": "signature",
+    "draw_views": "signature",
     "finetune": "finetuning",
+    "fit_signature": "signature",
     "learning_rate_schedule": "optimizers",
     "make_strategy": "strategy",
     "pretrain": "pretraining",
     "reconstruction_metrics": "metrics",
     "set_trainable": "finetuning",
+    "signature_of": "signature",
     "train_classifier": "classifying",
 }
 

@@ -640,3 +640,46 @@ def _require(holds: bool, rule: str, **received: object) -> None:
     if not holds:
         ((name, value),) = received.items()
         raise ConfigError(f"{rule}. Received: {name}={value!r}.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class SignatureOptions:
+    """How `fit_signature` trains.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range.
+    """
+
+    steps: int = 2500
+    """Training steps; the learning rate rises over the first tenth and falls to zero."""
+    batch_size: int = 512
+    """Light curves in a step, two views of each."""
+    learning_rate: float = 1e-3
+    """Largest rate of AdamW."""
+    temperature: float = 0.1
+    """What the cosines of two projected signatures are divided by: the smaller, the more
+    the most similar other stars count."""
+    class_weight: float = 0.5
+    """Weight of a second loss, the cross-entropy of known classes in a function linear
+    in the signature."""
+    seed: int = 0
+    """Of initial weights, dropout and order."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("steps", 1), ("batch_size", 2)):
+            value = getattr(self, name)
+            _require(
+                value >= least, f"`{name}` must be {least} or more", **{name: value}
+            )
+        for name in ("learning_rate", "temperature"):
+            rate = getattr(self, name)
+            _require(
+                0.0 < rate < math.inf, f"`{name}` must be positive", **{name: rate}
+            )
+        _require(
+            0.0 <= self.class_weight < math.inf,
+            "`class_weight` must be zero or more",
+            class_weight=self.class_weight,
+        )

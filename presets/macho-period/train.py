@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import math
 import time
@@ -118,7 +119,8 @@ def run(arguments: argparse.Namespace) -> None:
     out.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(arguments.seed)
     curves, num_real = load_data(arguments)
-    config = EncoderConfig.from_name("astromer_period", **json.loads(arguments.encoder))
+    options = {**json.loads(arguments.encoder), "signature_dim": 0}
+    config = EncoderConfig.from_name("astromer_period", **options)
     model = Reconstructor(config, seed=arguments.seed, dtype=arguments.precision)
     if arguments.start is not None:
         model.load_weights(arguments.start)
@@ -163,15 +165,61 @@ def run(arguments: argparse.Namespace) -> None:
     (out / "training.json").write_text(json.dumps(report, indent=1) + "\n")
 
 
-def publish(run_folder: Path, preset: Path, window_size: int) -> None:
+def sign(arguments: argparse.Namespace) -> None:
+    """Add a signature to what was trained; leave `signed.weights.h5` behind.
+
+    Classes are known of simulated light curves alone.
+    """
+    out = arguments.out
+    report = json.loads((out / "training.json").read_text())
+    plain = Reconstructor(EncoderConfig.from_dict(report["encoder"]))
+    plain.load_weights(out / f"stage_{len(report['stages'])}.weights.h5")
+    options = {
+        **report["encoder"],
+        "window_size": arguments.window_size,
+        "description": True,
+        "signature_dim": arguments.signature_dim,
+    }
+    model = Astromer(EncoderConfig.from_dict(options))
+    copy_weights(plain, model)
+    curves, num_real = load_data(arguments)
+    curves[:num_real] = [
+        dataclasses.replace(curve, class_name=None) for curve in curves[:num_real]
+    ]
+    start, cpu_start = time.time(), time.process_time()
+    losses = model.fit_signature(
+        curves, seed=arguments.seed, steps=arguments.signature_steps
+    )
+    model.save_weights(out / "signed.weights.h5")
+    report["encoder"] = model.config.to_dict()
+    report["signature"] = {
+        "steps": len(losses),
+        "loss": round(float(losses[-100:].mean()), 3),
+        "minutes": round((time.time() - start) / 60, 1),
+        "cpu_minutes": round((time.process_time() - cpu_start) / 60, 1),
+        "real_light_curves": num_real,
+        "simulated_light_curves": len(curves) - num_real,
+    }
+    (out / "signed.json").write_text(json.dumps(report, indent=1) + "\n")
+
+
+def copy_weights(plain: Reconstructor, model: Reconstructor) -> None:
+    """Copy all that the first has; the second has a signature, too."""
+    for source, target in ((plain, model), (plain.encoder, model.encoder)):
+        for layer in source.layers:
+            if layer.weights and layer is not plain.encoder:
+                target.get_layer(layer.name).set_weights(layer.get_weights())
+
+
+def publish(run_folder: Path, preset: Path) -> None:
     """Turn a finished run into the preset; the card is `README.md` beside this script.
 
     `scores.json` in the run's folder, from the benchmarks, goes into the metadata.
     """
-    report = json.loads((run_folder / "training.json").read_text())
-    config = EncoderConfig.from_dict({**report["encoder"], "window_size": window_size})
+    report = json.loads((run_folder / "signed.json").read_text())
+    config = EncoderConfig.from_dict(report["encoder"])
     model = Astromer(config, name="astromer_macho_period")
-    model.load_weights(run_folder / f"stage_{len(report['stages'])}.weights.h5")
+    model.load_weights(run_folder / "signed.weights.h5")
     metadata = {
         "survey": "ASAS, Catalina; MACHO, ATLAS, OGLE and ZTF (simulated cadences)",
         "description": "each observation knows its phase at the periods that the "
@@ -200,12 +248,16 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="weights to start from")
     parser.add_argument("--publish", type=Path, help="write the preset here at the end")
     parser.add_argument("--window-size", type=int, default=512, help="of the preset")
+    parser.add_argument("--signature-dim", type=int, default=128)
+    parser.add_argument("--signature-steps", type=int, default=2500)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     if not (arguments.out / "training.json").is_file():
         run(arguments)
+    if not (arguments.out / "signed.json").is_file():
+        sign(arguments)
     if arguments.publish:
-        publish(arguments.out, arguments.publish, arguments.window_size)
+        publish(arguments.out, arguments.publish)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from astromer.evaluation.objects import collect_objects
 from astromer.evaluation.representations import FrozenEmbedding, Sequences
 from astromer.inference import classify
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 QUICK = HeadTraining(hidden_units=(8,), gru_units=6, epochs=2, batch_size=16)
 
 

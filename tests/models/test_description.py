@@ -179,7 +179,7 @@ def test_other_encoders_have_none(curves):
     plain = Reconstructor(tiny_config(), seed=0)
     assert plain.encoder.description is None
     assert plain.config.description_channels == 0
-    with pytest.raises(ConfigError, match=r"describes nothing.*description=False"):
+    with pytest.raises(ConfigError, match=r"has no description.*description=False"):
         embed(plain, curves, layer="description")
 
 
