@@ -260,6 +260,9 @@ def plot_architecture(config: EncoderConfig, *, ax: Axes | None = None) -> Axes:
     flow.box(f"Embedding: {size} {_TIMES} {hidden}", _OUTPUT, gap=end - flow.top + 0.35)
     flow.box(f"Layer norm, dense {hidden} {_TO} 1", _TRAINED, counts["head"])
     flow.box(f"Reconstructed magnitudes: {size}", _OUTPUT)
+    if config.signature_dim:
+        # Of the window, beside what is of its observations.
+        _draw_signature(diagram, config, counts["signature"], flow.y)
     return diagram.draw(ax, f"{counts['total']:,} parameters")
 
 
@@ -401,6 +404,18 @@ def _draw_input_embedding(
         diagram.path([(side.x, side.top), corner, (flow.x, flow.y)], stop=0.22)
     _draw_dropout(flow, config)
     return flow
+
+
+def _draw_signature(
+    diagram: _Diagram, config: EncoderConfig, parameters: int, top: float
+) -> None:
+    """Draw the network on a window's description, its output at the height given."""
+    x, width, step = 8.57, 2.7, _BOX + 0.34
+    diagram.box(x, top - 2 * step, width, "Description", _FIXED)
+    diagram.box(x, top - step, width, "Dense", _TRAINED, parameters)
+    diagram.box(x, top, width, f"Signature: {config.signature_dim}", _OUTPUT)
+    for below in (top - 2 * step, top - step):
+        diagram.path([(x, below + _BOX / 2), (x, below + step - _BOX / 2)])
 
 
 def _draw_dropout(flow: _Flow, config: EncoderConfig | ClassifierOptions) -> None:

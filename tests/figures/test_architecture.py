@@ -91,6 +91,7 @@ def test_diagram_names_every_part_with_its_parameters(config):
         *[counts["attention_residual"], counts["output_residual"]]
         * (config.residual == "dense"),
         counts["head"],
+        *[counts["signature"]] * (config.signature_dim > 0),
     ]
     ax = plot_architecture(config)
     assert written_parameters(ax) == sorted(expected)

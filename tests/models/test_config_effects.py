@@ -16,6 +16,7 @@ from astromer.models import (
 from tests.models.windows import make_inputs, tiny_config
 
 LOG_PERIOD = {"time_encoding": "log_period"}
+DESCRIBED = {"magnitude_scale": "visible", "description": True}
 PERIODS = {"magnitude_scale": "visible", "num_periods": 2, "num_frequencies": 2048}
 
 # Option: what goes with it, and a value other than that of `tiny_config`.
@@ -43,11 +44,14 @@ CHANGES = {
     "max_frequency": (PERIODS, 1.0),
     "num_frequencies": (PERIODS, 1024),
     "description": ({"magnitude_scale": "visible"}, True),
+    "signature_dim": (DESCRIBED, 3),
+    "signature_units": ({**DESCRIBED, "signature_dim": 3}, 5),
 }
 SIZES = {"num_layers", "num_heads", "head_dim", "hidden_dim", "embedding_dim"}
 SIZES |= {"intermediate_dim", "num_periods", "period_harmonics"}
+SIZES |= {"signature_dim", "signature_units"}
 IN_WINDOWS = {"window_size", "normalization"}
-IN_EMBEDDINGS = {"description"}
+IN_EMBEDDINGS = {"description", "signature_dim", "signature_units"}
 
 
 def test_every_option_has_a_case():
@@ -96,6 +100,14 @@ def test_description_makes_embeddings_longer(make_light_curve):
     shorter, longer = (np.asarray(embed(model, curve)) for model in (base, changed))
     assert longer.shape[1] == shorter.shape[1] + changed.config.description_channels
     np.testing.assert_allclose(longer[:, : shorter.shape[1]], shorter, atol=1e-6)
+
+
+def test_signature_makes_embeddings_longer(make_light_curve):
+    base, changed = models("signature_dim")
+    curve = make_light_curve(8)
+    shorter, longer = (np.asarray(embed(model, curve)) for model in (base, changed))
+    assert longer.shape[1] == shorter.shape[1] + 3
+    np.testing.assert_allclose(longer[:, :-3], shorter, atol=1e-6)
 
 
 def test_window_size_sets_number_of_windows(make_light_curve):
