@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from astromer import batch
 from astromer._version import __version__
@@ -128,8 +129,7 @@ def save_preset(
     _write_json(path / CONFIG_NAME, config)
     _write_json(path / METADATA_NAME, facts)
     inputs = _golden_inputs()
-    outputs = np.asarray(model(inputs, training=False))
-    golden = {**inputs, _OUTPUTS[model.kind]: outputs}
+    golden = {**inputs, **_golden_outputs(model, inputs)}
     np.savez(path / GOLDEN_NAME, allow_pickle=False, **golden)
     text = card if card is not None else _write_card(path.name, config, facts)
     (path / CARD_NAME).write_text(text, encoding="utf-8")
@@ -218,8 +218,8 @@ def golden_difference(name_or_path: str | Path, model: ConfiguredModel) -> float
     Returns
     -------
     difference : float
-        Largest absolute difference of the reconstructed magnitudes [mag], or of a
-        classifier's logits.
+        Largest absolute difference of the reconstructed magnitudes [mag] and of the
+        signature, where there is one, or of a classifier's logits.
 
     Raises
     ------
@@ -231,12 +231,24 @@ def golden_difference(name_or_path: str | Path, model: ConfiguredModel) -> float
         raise PresetError(f"The preset has no golden values. Received: path={path}.")
     with np.load(path) as golden:
         inputs = {name: golden[name] for name in batch.INPUTS}
-        expected = golden[_OUTPUTS[model.kind]]
-    difference = np.abs(np.asarray(model(inputs, training=False)) - expected)
+        outputs = _golden_outputs(model, inputs)
+        differences = {name: np.abs(outputs[name] - golden[name]) for name in outputs}
     if model.kind == "reconstructor":
         # What is reconstructed at padding means nothing.
-        difference = difference[inputs[batch.VALID]]
-    return float(difference.max())
+        name = _OUTPUTS[model.kind]
+        differences[name] = differences[name][inputs[batch.VALID]]
+    return max(float(values.max()) for values in differences.values())
+
+
+def _golden_outputs(
+    model: ConfiguredModel, inputs: dict[str, NDArray[Any]]
+) -> dict[str, NDArray[np.floating]]:
+    outputs = {_OUTPUTS[model.kind]: np.asarray(model(inputs, training=False))}
+    if model.kind == "reconstructor" and model.config.signature_dim:
+        encoder = model.encoder
+        signed = keras.Model(encoder.input, encoder.signature)(inputs)
+        outputs["signature"] = keras.ops.convert_to_numpy(signed)
+    return outputs
 
 
 def _check_kind(

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from astromer import Astromer
 from astromer.errors import ConfigError
 from astromer.inference import embed
 from astromer.models import (
@@ -16,6 +17,7 @@ from astromer.models import (
     Reconstructor,
 )
 from astromer.models.signature import LARGEST_STANDARDIZED, Signature
+from astromer.presets import golden_difference
 from tests.models.windows import make_inputs, tiny_config
 
 OPTIONS = {
@@ -125,6 +127,14 @@ def test_saved_files_hold_it(name, tmp_path, make_light_curve):
         loaded.load_weights(path)
     found = np.asarray(embed(loaded, curve, layer="signature"))
     np.testing.assert_array_equal(found, expected)
+
+
+def test_golden_values_notice_another_signature(tmp_path):
+    model = Astromer(tiny_config(**OPTIONS), seed=0)
+    path = model.save_pretrained(tmp_path / "preset")
+    assert golden_difference(path, Astromer.from_pretrained(path)) == 0.0
+    fill(model.encoder.get_layer("signature"), 4)
+    assert golden_difference(path, model) > 0.1
 
 
 def test_classifiers_do_without(model, make_light_curve):
