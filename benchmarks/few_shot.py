@@ -2,7 +2,7 @@
 
 `python benchmarks/few_shot.py ../shared --work DIR` converts the ASAS and Catalina
 stars of that folder without clipping, runs `astromer benchmark` on fixed splits, and
-writes `few_shot.json` and `few_shot.md` beside this script. DIR keeps records, cache
+writes `few_shot.json` and `few_shot.md` (`--name`) beside this script. DIR keeps records, cache
 and results, so that an interrupted run goes on, and holds an HTML report per survey.
 """
 
@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("--layers", nargs="+", default=["last", "embedding"])
     parser.add_argument("--heads", nargs="*", default=["gamma", "mean"])
     parser.add_argument("--baselines", nargs="*", default=DEFAULT_BASELINES)
+    parser.add_argument("--name", default="few_shot", help="of the two files written")
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
     results, texts = {}, []
@@ -54,7 +55,7 @@ def main() -> None:
                 clip_percentiles=None,
                 min_observations=20,
             )
-        out = arguments.work / f"few_shot_{name}"
+        out = arguments.work / f"{arguments.name}_{name}"
         with show_progress() as progress:
             results[name] = few_shot_benchmark(
                 records,
@@ -73,12 +74,17 @@ def main() -> None:
             )
         paths = write_report(out, results[name], report_figures(results[name]))
         texts.append(paths["results.md"].read_text(encoding="utf-8"))
-    report = {
-        "command": "python benchmarks/few_shot.py SHARED --work DIR",
-        "results": results,
-    }
-    (HERE / "few_shot.json").write_text(json.dumps(report, indent=1) + "\n")
-    (HERE / "few_shot.md").write_text("\n".join(texts))
+    command = ["python benchmarks/few_shot.py SHARED --work DIR", *_choices(arguments)]
+    report = {"command": " ".join(command), "results": results}
+    (HERE / f"{arguments.name}.json").write_text(json.dumps(report, indent=1) + "\n")
+    (HERE / f"{arguments.name}.md").write_text("\n".join(texts))
+
+
+def _choices(arguments: argparse.Namespace) -> list[str]:
+    """Return the options that decide what is measured, as they are written."""
+    names = ("preset", "layers", "heads", "baselines")
+    lists = [[f"--{name}", *getattr(arguments, name)] for name in names]
+    return [word for words in lists for word in words]
 
 
 if __name__ == "__main__":
