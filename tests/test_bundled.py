@@ -65,8 +65,7 @@ def test_card_of_the_period_preset_has_scores_and_limits():
     assert preset.num_parameters == 1_143_552
     stored = json.loads((preset.path / "config.json").read_text(encoding="utf-8"))
     config = EncoderConfig.from_dict(stored["encoder"])
-    dim = config.hidden_dim + config.description_channels + config.signature_dim
-    assert f"# {dim} values per light curve" in preset.card
+    assert f"# {config.vector_channels} values per light curve" in preset.card
     assert preset.metadata["metrics"].keys() == {"ASAS", "Catalina"}
     for words in ("## Data", "## Scores", "## Limits", "train.py", "MIT license"):
         assert words in preset.card

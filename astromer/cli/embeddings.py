@@ -115,9 +115,8 @@ def embed(
         number = write_parts(out, parts)
     seconds = time.monotonic() - start
     report_dropped(dropped)
-    dim = model.config.hidden_dim
-    if per != "observation":
-        dim += model.config.description_channels + model.config.signature_dim
+    config = model.config
+    dim = config.hidden_dim if per == "observation" else config.vector_channels
     terminal.output(
         f"[bold]{terminal.counted(number, 'embedding')}[/bold] of "
         f"{terminal.counted(dim, 'value')} "

@@ -54,6 +54,7 @@ _POOLINGS: Final = {
     "gamma": "Weighted sum of means, softmax($\\gamma$)",
     "mean": "Mean of observations",
     "max": "Maximum of observations",
+    "embedding": "Mean, description, signature",
     "attention": "Attention pooling",
     "cls": f"Class token, {{config.num_heads}} heads {_TIMES} {{config.head_dim}}",
     "gru": "GRU, {classifier.gru_units} units",
@@ -337,6 +338,8 @@ def _pooled_channels(config: EncoderConfig, classifier: ClassifierOptions) -> in
         raise ConfigError(unknown_name("head", classifier.head, _POOLINGS))
     if classifier.head.endswith("gru"):
         return classifier.gru_units
+    if classifier.head == "embedding":
+        return config.vector_channels
     is_input = classifier.head.startswith("input_")
     return config.input_dim if is_input else config.hidden_dim
 

@@ -83,8 +83,7 @@ class ClassifierNetwork(ConfiguredModel):
         name: str | None = None,
         dtype: Any = None,
     ) -> None:
-        # No head looks at a signature, and what no head needs is not saved.
-        config = dataclasses.replace(config, signature_dim=0)
+        config = _without_unused(config, classifier_config.head)
         _check_pair(config, classifier_config)
         policy = keras.dtype_policies.get(dtype)
         # The encoder takes all but the last of these.
@@ -190,14 +189,14 @@ class ClassifierNetwork(ConfiguredModel):
         Parameters
         ----------
         encoder : Encoder
-            Of the same config, but for a signature.
+            Of the same config, but for a signature that the head does not look at.
 
         Raises
         ------
         ConfigError
             If its config is another one.
         """
-        if dataclasses.replace(encoder.config, signature_dim=0) != self.config:
+        if _without_unused(encoder.config, self.head) != self.config:
             raise ConfigError(
                 "Weights fit an encoder of the same config only. Received: "
                 f"{encoder.config} for {self.config}."
@@ -270,6 +269,10 @@ def _pool(encoder: Encoder, config: ClassifierConfig, seed: int | None) -> Any:
         return heads.GammaMixture(config.mixture, name="pooling")(
             list(sequences), valid
         )
+    if config.head == "embedding":
+        # A sequence of one is its own mean.
+        vector = ops.expand_dims(encoder.vector, axis=1)
+        return MaskedMean(name="pooling", dtype="float32")(vector, valid[:, :1])
     x = sequences[0] if config.head.startswith("input_") else sequences[-1]
     if config.head in GRU_HEADS:
         if config.head == "raw_gru":
@@ -290,6 +293,13 @@ def _pool(encoder: Encoder, config: ClassifierConfig, seed: int | None) -> Any:
             encoder.config.num_heads, encoder.config.head_dim, seed, name="pooling"
         )(x, valid)
     return _POOLINGS[config.head](name="pooling", dtype="float32")(x, valid)
+
+
+def _without_unused(config: EncoderConfig, head: str) -> EncoderConfig:
+    """Leave a signature out that the head does not look at: it would not be saved."""
+    if head == "embedding":
+        return config
+    return dataclasses.replace(config, signature_dim=0)
 
 
 def _check_pair(config: EncoderConfig, classifier: ClassifierConfig) -> None:

@@ -36,6 +36,7 @@ Head = Literal[
     "gamma",
     "mean",
     "max",
+    "embedding",
     "attention",
     "cls",
     "gru",
@@ -45,7 +46,7 @@ Head = Literal[
 ]
 Mixture = Literal["sum", "released"]
 
-BLOCK_HEADS: Final = ("gamma", "mean", "max", "attention", "cls", "gru")
+BLOCK_HEADS: Final = ("gamma", "mean", "max", "embedding", "attention", "cls", "gru")
 """Heads that look at the encoder's blocks; the others are baselines without them."""
 PERIOD_CHANNELS: Final = 12
 """Cosines, and as many sines, that describe the logarithm of a candidate's frequency."""
@@ -343,6 +344,11 @@ class EncoderConfig(_Options):
         return NUM_STATISTICS + self.num_periods * each
 
     @property
+    def vector_channels(self) -> int:
+        """Values of an embedding: last block, description and signature."""
+        return self.hidden_dim + self.description_channels + self.signature_dim
+
+    @property
     def description_channels(self) -> int:
         """Values that a description adds to an embedding."""
         if not self.description:
@@ -398,7 +404,8 @@ class ClassifierConfig(_Options):
     """How a window becomes one vector. `gamma`: the mean of every block and of the
     input embedding, mixed by trainable weights (the paper's). Of the last block alone:
     `mean`, `max`, `attention` (a mean with learned weights), `cls` (a learned token that
-    attends to the observations), `gru`. Baselines without blocks: `input_mean` and
+    attends to the observations), `gru`. `embedding`: what `embed` gives of a window, the
+    last block's mean with description and signature where the encoder has them. Baselines without blocks: `input_mean` and
     `input_gru` on a trainable input embedding, `raw_gru` on magnitudes and times."""
     hidden_units: tuple[int, ...] = (1024, 512, 256)
     """Units of the ReLU layers between that vector and the output; none makes the

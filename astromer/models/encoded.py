@@ -1,8 +1,8 @@
 """A frozen encoder gives the same every time: compute it once, train the head on that.
 
 A classifier is cut in two where its encoder ends. What lies between is what the head
-needs and no more: the blocks' means or the last block's maximum, and for heads that
-look at single observations the last block's sequence.
+needs and no more: the blocks' means, the last block's maximum, what `embed` gives, and
+for heads that look at single observations the last block's sequence.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["POOLED_HEADS", "VALUES", "encoded_shape", "encoding_of", "head_of"]
 VALUES: Final = "values"
 """Name of the vectors that the encoder gives; beside them stands ``valid``."""
 
-POOLED_HEADS: Final = ("gamma", "mean", "max")
+POOLED_HEADS: Final = ("gamma", "mean", "max", "embedding")
 """Heads for which a few vectors say all about a window, whatever its length."""
 
 
@@ -40,6 +40,8 @@ def encoded_shape(network: ClassifierNetwork) -> tuple[int, int]:
         Vectors and channels of `VALUES`.
     """
     config = network.config
+    if network.head == "embedding":
+        return 1, config.vector_channels
     vectors = {"gamma": config.num_layers + 1, "mean": 1, "max": 1}
     return vectors.get(network.head, config.window_size), config.hidden_dim
 
@@ -61,7 +63,9 @@ def encoding_of(network: ClassifierNetwork) -> keras.Model:
     encoder: Any = network.encoder
     valid = encoder.input[batch.VALID]
     sequences = encoder.layer_sequences
-    if network.head in POOLED_HEADS:
+    if network.head == "embedding":
+        values = ops.expand_dims(encoder.vector, axis=1)
+    elif network.head in POOLED_HEADS:
         pool = MaskedMax() if network.head == "max" else MaskedMean(dtype="float32")
         chosen = sequences if network.head == "gamma" else sequences[-1:]
         values = ops.stack([pool(x, valid) for x in chosen], axis=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+from keras import ops
 
 from astromer import batch
 from astromer.models import description, layers, periods
@@ -160,6 +161,17 @@ class Encoder(ConfiguredModel):
     def signature(self) -> Any | None:
         """Symbolic signature of a window, (batch, signature_dim), or None."""
         return self._signature
+
+    @property
+    def vector(self) -> Any:
+        """Symbolic embedding of a window, (batch, vector_channels), in float32.
+
+        The mean of the last block over its observations, with description and signature.
+        """
+        pool = layers.MaskedMean(name="masked_mean", dtype="float32")
+        parts = [pool(self._sequences[-1], self.input[batch.VALID])]
+        parts += [x for x in (self._description, self._signature) if x is not None]
+        return ops.concatenate(parts, axis=-1)
 
     @property
     def blocks(self) -> list[layers.AttentionBlock]:

@@ -172,6 +172,7 @@ def keras_head(config, options):
         "gamma",
         "mean",
         "max",
+        "embedding",
         "attention",
         "cls",
         "gru",

@@ -16,7 +16,7 @@ from tests.models.windows import randomize
 W = 8
 NAMES = ("EB", "RRab", "SR a/b")
 CLOSE = {"rtol": 0, "atol": 2e-6}
-HEADS = ("gamma", "mean", "max", "attention", "cls", "gru")
+HEADS = ("gamma", "mean", "max", "embedding", "attention", "cls", "gru")
 BASELINES = ("input_mean", "input_gru", "raw_gru")
 
 

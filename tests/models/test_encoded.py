@@ -73,6 +73,7 @@ def test_pooled_heads_need_no_more_for_longer_windows(rng):
     config = tiny_config()
     assert shapes["gamma"] == (config.num_layers + 1, config.hidden_dim)
     assert shapes["mean"] == shapes["max"] == (1, config.hidden_dim)
+    assert shapes["embedding"] == (1, config.vector_channels)
     assert shapes["gru"] == (config.window_size, config.hidden_dim)
 
 

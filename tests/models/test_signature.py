@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from astromer import Astromer
+from astromer import Astromer, Classifier
 from astromer.errors import ConfigError
-from astromer.inference import embed
+from astromer.inference import classify, embed
 from astromer.models import (
     ClassifierConfig,
     ClassifierNetwork,
@@ -150,6 +150,26 @@ def test_classifiers_do_without(model, make_light_curve):
         np.asarray(embed(model, curve, layer=[-1, "description"])),
         atol=1e-5,
     )
+
+
+def test_a_head_looks_at_it(model, tmp_path, make_light_curve):
+    """Head `embedding` without hidden layers is linear in what `embed` gives."""
+    fill(model.encoder.get_layer("signature"), 5)
+    network = Classifier.from_astromer(
+        model, ("a", "b"), head="embedding", hidden_units=(), output_norm=False, seed=0
+    )
+    assert network.config == model.config
+    curve = make_light_curve(8)
+    vector = np.asarray(embed(model, curve))[0]
+    assert len(vector) == model.config.vector_channels
+    kernel, bias = map(np.asarray, network.get_layer("output").weights)
+    powers = np.exp(vector @ kernel + bias)
+    expected = powers / powers.sum()
+    np.testing.assert_allclose(classify(network, curve).probability[0], expected, 1e-4)
+    path = network.save_pretrained(tmp_path / "preset")
+    loaded = Classifier.from_pretrained(path)
+    np.testing.assert_allclose(classify(loaded, curve).probability[0], expected, 1e-4)
+    assert not any("signature" in weight.path for weight in network.trainable_weights)
 
 
 def test_sizes_are_options():
