@@ -348,8 +348,8 @@ def train_classifier(
         Head,
         typer.Option(
             help="How a window becomes one vector: blocks mixed by trained weights; the "
-            "last block's mean, maximum, attention, class token or recurrent unit; or "
-            "baselines without blocks.",
+            "last block's mean, maximum, attention, class token or recurrent unit; all "
+            "that embed gives; or baselines without blocks.",
             rich_help_panel=MODEL,
         ),
     ] = "gamma",
