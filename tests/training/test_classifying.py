@@ -34,6 +34,12 @@ from tests.models.windows import tiny_config
 from tests.pipeline.plain import write_records
 from tests.training.conftest import WINDOW, make_curves
 
+pytestmark = [
+    pytest.mark.usefixtures("untraced"),
+    # The data are a graph all the same.
+    pytest.mark.filterwarnings("ignore:.*run_functions_eagerly.*:UserWarning"),
+]
+
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = {
     "batch_size": 8,
