@@ -255,6 +255,15 @@ def test_kill_by_the_scheduler_is_a_stop_with_a_checkpoint(tmp_path):
     assert read_checkpoint(RunFolder(path).last).state["step"] == 2
 
 
+@pytest.fixture
+def python_handles_signals():
+    """Shells start jobs in the background with an interrupt ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("python_handles_signals")
 def test_second_signal_does_not_wait():
     with stop_requests() as request:
         signal.raise_signal(signal.SIGINT)
