@@ -27,23 +27,21 @@ def test_help_names_every_verb(capsys):
     assert [verb for verb in verbs if f" {verb} " not in shown] == []
 
 
-def test_help_imports_nothing_heavy_and_is_instant(modules_imported_by):
-    modules, _ = modules_imported_by("--help")
+def test_help_imports_nothing_heavy(modules_imported_by):
+    modules = modules_imported_by("--help")
     assert not modules & HEAVY
-    # 0.25 s on an idle core; the best of three forgives a busy machine.
-    assert min(modules_imported_by("--help")[1] for _ in range(3)) < 1.0
 
 
 @pytest.mark.parametrize(
     "verb", ["convert", "embed", "export", "demo", "presets", "figure"]
 )
 def test_help_of_a_verb_imports_nothing_heavy(verb, modules_imported_by):
-    modules, _ = modules_imported_by(verb, "--help")
+    modules = modules_imported_by(verb, "--help")
     assert not modules & HEAVY
 
 
 def test_inspect_does_without_readers_and_models(modules_imported_by):
-    modules, _ = modules_imported_by("inspect", "records")
+    modules = modules_imported_by("inspect", "records")
     assert "numpy" in modules
     assert not modules & (HEAVY - {"numpy"})
 

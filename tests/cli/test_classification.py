@@ -144,7 +144,7 @@ def test_bad_observations_and_unknown_classes_are_told(preset, tmp_path, capsys)
 
 def test_unknown_preset_is_refused_before_tensorflow_is_imported(modules_imported_by):
     arguments = "predict", "machoo", "x.csv", "--out", "x.csv"
-    modules, _ = modules_imported_by(*arguments, exit_code=2)
+    modules = modules_imported_by(*arguments, exit_code=2)
     assert "rich" in modules
     assert "tensorflow" not in modules
 

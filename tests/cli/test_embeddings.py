@@ -209,7 +209,7 @@ def test_nothing_good_says_what_was_bad(verb, preset, tmp_path, capsys):
 
 def test_unknown_preset_is_refused_before_tensorflow_is_imported(modules_imported_by):
     code = "embed", "machoo", "x.csv", "--out", "x.csv"
-    modules, _ = modules_imported_by(*code, exit_code=2)
+    modules = modules_imported_by(*code, exit_code=2)
     assert "rich" in modules
     assert "tensorflow" not in modules
 

@@ -200,6 +200,6 @@ def test_several_values_follow_a_repeatable_option():
 
 def test_help_imports_nothing_heavy(modules_imported_by):
     for verb in ("benchmark", "benchmark-reconstruction"):
-        modules, _ = modules_imported_by(verb, "--help")
+        modules = modules_imported_by(verb, "--help")
         heavy = {"tensorflow", "keras", "numpy", "sklearn", "light_curve", "nifty_ls"}
         assert not modules & heavy

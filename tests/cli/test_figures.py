@@ -134,13 +134,13 @@ def test_list_names_every_verb_and_every_figure_of_the_paper(capsys):
 
 @pytest.mark.parametrize("verb", [(), ("attention",), ("f1",)])
 def test_help_imports_nothing_heavy(verb, modules_imported_by):
-    modules, _ = modules_imported_by("figure", *verb, "--help")
+    modules = modules_imported_by("figure", *verb, "--help")
     assert not modules & {"keras", "matplotlib", "numpy", "polars", "tensorflow"}
 
 
 def test_figures_of_light_curves_need_no_keras(modules_imported_by, survey, tmp_path):
     out = str(tmp_path / "figure.png")
-    modules, _ = modules_imported_by("figure", "time-steps", survey, "--out", out)
+    modules = modules_imported_by("figure", "time-steps", survey, "--out", out)
     assert not modules & {"keras", "tensorflow"}
 
 

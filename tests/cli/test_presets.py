@@ -156,12 +156,12 @@ def test_setting_without_a_value_is_refused(release, setting, capsys):
 
 
 def test_import_of_nothing_is_refused_before_tensorflow(modules_imported_by):
-    modules, _ = modules_imported_by("presets", "import", "nowhere.zip", exit_code=2)
+    modules = modules_imported_by("presets", "import", "nowhere.zip", exit_code=2)
     assert not modules & {"keras", "tensorflow"}
 
 
 def test_unknown_official_name_is_refused_before_tensorflow(modules_imported_by):
-    modules, _ = modules_imported_by("presets", "fetch", "nothing", exit_code=2)
+    modules = modules_imported_by("presets", "fetch", "nothing", exit_code=2)
     assert not modules & {"keras", "tensorflow"}
 
 

@@ -237,7 +237,7 @@ def test_inspect_as_json_holds_the_same_counts(records, capsys):
 
 
 def test_inspect_does_not_import_tensorflow(records, modules_imported_by):
-    modules, _ = modules_imported_by("inspect", str(records))
+    modules = modules_imported_by("inspect", str(records))
     assert not modules & {"tensorflow", "keras", "matplotlib"}
 
 

@@ -140,7 +140,7 @@ def test_bad_option_costs_no_tensorflow(
 ):
     arguments = [str(config) if a == "FILE" else a for a in arguments]
     out = str(tmp_path / "run")
-    modules, _ = modules_imported_by(
+    modules = modules_imported_by(
         "pretrain", str(records), "--out", out, *arguments, exit_code=2
     )
     assert not modules & {"tensorflow", "keras"}
@@ -151,7 +151,7 @@ def test_bad_option_costs_no_tensorflow(
 
 @pytest.mark.parametrize("command", ["pretrain", "finetune", "train-classifier"])
 def test_help_names_the_options_and_costs_nothing(command, modules_imported_by, capsys):
-    modules, _ = modules_imported_by(command, "--help")
+    modules = modules_imported_by(command, "--help")
     assert not modules & {"tensorflow", "keras", "pandas", "polars", "matplotlib"}
     assert main([command, "--help"]) == 0
     shown = capsys.readouterr().out
@@ -162,7 +162,7 @@ def test_help_names_the_options_and_costs_nothing(command, modules_imported_by, 
 def test_preset_that_does_not_exist_costs_no_tensorflow(
     records, tmp_path, modules_imported_by
 ):
-    modules, _ = modules_imported_by(
+    modules = modules_imported_by(
         "finetune", "no such", str(records), "--out", str(tmp_path / "run"), exit_code=2
     )
     assert "tensorflow" not in modules
@@ -172,9 +172,7 @@ def test_bad_option_of_a_classifier_costs_no_tensorflow(
     preset, records, tmp_path, modules_imported_by, capfd
 ):
     arguments = [preset, records, "--out", tmp_path / "run", "--label-smoothing", 1]
-    modules, _ = modules_imported_by(
-        "train-classifier", *map(str, arguments), exit_code=2
-    )
+    modules = modules_imported_by("train-classifier", *map(str, arguments), exit_code=2)
     assert not modules & {"tensorflow", "keras"}
     assert main(["train-classifier", *map(str, arguments)]) == 2
     assert "Received: label_smoothing=1" in capfd.readouterr().err
