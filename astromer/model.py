@@ -200,8 +200,8 @@ class Astromer(_PublicModel, Reconstructor):
         """Learn what windows of one star have in common; nothing else changes.
 
         Embeddings of an encoder with ``signature_dim`` end with what is learned here.
-        Classes are looked at where light curves have a ``class_name``, as simulated
-        ones do; leave names away that must not be known.
+        No label is looked at, unless ``class_weight`` is above zero: then each
+        ``class_name`` is, and names that must not be known have to be left away.
 
         Parameters
         ----------

@@ -661,9 +661,9 @@ class SignatureOptions:
     temperature: float = 0.1
     """What the cosines of two projected signatures are divided by: the smaller, the more
     the most similar other stars count."""
-    class_weight: float = 0.5
+    class_weight: float = 0.0
     """Weight of a second loss, the cross-entropy of known classes in a function linear
-    in the signature."""
+    in the signature; by default no class is looked at."""
     seed: int = 0
     """Of initial weights, dropout and order."""
 

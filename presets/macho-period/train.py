@@ -188,7 +188,10 @@ def sign(arguments: argparse.Namespace) -> None:
     ]
     start, cpu_start = time.time(), time.process_time()
     losses = model.fit_signature(
-        curves, seed=arguments.seed, steps=arguments.signature_steps
+        curves,
+        steps=arguments.signature_steps,
+        class_weight=arguments.class_weight,
+        seed=arguments.seed,
     )
     model.save_weights(out / "signed.weights.h5")
     report["encoder"] = model.config.to_dict()
@@ -250,6 +253,7 @@ def main() -> None:
     parser.add_argument("--window-size", type=int, default=512, help="of the preset")
     parser.add_argument("--signature-dim", type=int, default=128)
     parser.add_argument("--signature-steps", type=int, default=2500)
+    parser.add_argument("--class-weight", type=float, default=0.5)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     if not (arguments.out / "training.json").is_file():

@@ -183,11 +183,22 @@ def test_known_classes_pull_stars_together(described):
 
 
 @untraced
-def test_unknown_classes_are_no_class(described):
+def test_classes_are_not_looked_at_by_default(described):
     found = []
-    for names in (None, np.full(40, "")):
+    for names in (None, np.where(np.arange(40) % 2, "odd", "even")):
         model = Astromer(tiny_config(**SIGNED), seed=0)
         fit_signature(model.encoder, described, names, QUICK)
+        found.append(weights_of(model)["kernel_2"])
+    np.testing.assert_array_equal(*found)
+
+
+@untraced
+def test_unknown_classes_are_no_class(described):
+    found = []
+    options = dataclasses.replace(QUICK, class_weight=1.0)
+    for names in (None, np.full(40, "")):
+        model = Astromer(tiny_config(**SIGNED), seed=0)
+        fit_signature(model.encoder, described, names, options)
         found.append(weights_of(model)["kernel_2"])
     np.testing.assert_array_equal(*found)
 
