@@ -217,13 +217,12 @@ class FrozenEmbedding(_Cached):
         cache: Path | None = None,
         batch_size: int = 64,
     ) -> None:
-        from astromer.inference.embedding import default_layers
         from astromer.models import Reconstructor
 
         self.encoder = model.encoder if isinstance(model, Reconstructor) else model
         self._batch_size = batch_size
         self._num_layers = len(self.encoder.layer_sequences)
-        _, *self._of_window = default_layers(self.encoder)
+        self._of_window = list(self.encoder.of_window)
         self.preset = self.name = name
         self.weights_key = self.key = _weights_hash(self.encoder)
         super().__init__(cache)

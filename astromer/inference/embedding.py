@@ -27,7 +27,7 @@ from astromer.inference.sources import Source, iterate_light_curves
 from astromer.inference.tables import Table
 from astromer.lightcurve import LightCurve
 from astromer.models import ClassifierNetwork, Encoder, Reconstructor
-from astromer.models.layers import MaskedMean
+from astromer.models.config import OfWindow
 from astromer.pipeline import WindowArrays
 from astromer.progress import Progress
 from astromer.surveys import Dropped
@@ -35,8 +35,6 @@ from astromer.surveys import Dropped
 __all__ = ["Embeddings", "Layer", "Per", "embed", "embed_in_parts"]
 
 Per = Literal["object", "window", "observation"]
-OfWindow = Literal["description", "signature"]
-"""What some encoders say of a window as a whole, beside the numbers of layers."""
 Layer = int | OfWindow | Literal["all"] | Sequence[int | OfWindow]
 
 
@@ -205,41 +203,13 @@ def embed_in_parts(
     return parts()
 
 
-def default_layers(
-    encoder: Encoder, *, pooled: bool = True
-) -> tuple[int | OfWindow, ...]:
-    """Return what `embed` gives if nothing is chosen.
-
-    Parameters
-    ----------
-    encoder : Encoder
-    pooled : bool
-        Whether a vector stands for more than an observation.
-
-    Returns
-    -------
-    layers : tuple of int and str
-    """
-    last = len(encoder.layer_sequences) - 1
-    return (last, *(_of_window(encoder) if pooled else ()))
-
-
-def _of_window(encoder: Encoder) -> dict[OfWindow, Any]:
-    """Return the symbolic outputs that are of a window as a whole, by name."""
-    outputs: dict[OfWindow, Any] = {
-        "description": encoder.description,
-        "signature": encoder.signature,
-    }
-    return {name: output for name, output in outputs.items() if output is not None}
-
-
 def _chosen_layers(
     encoder: Encoder, layer: Layer | None, *, pooled: bool
 ) -> tuple[int | str, ...]:
     """Return numbers of layers from 0 on, and names of what is of a window."""
     number = len(encoder.layer_sequences)
     if layer is None:
-        return default_layers(encoder, pooled=pooled)
+        return encoder.default_layers if pooled else (number - 1,)
     if layer == "all":
         return tuple(range(number))
     names = get_args(OfWindow)
@@ -264,7 +234,7 @@ def _chosen_layers(
 
 
 def _check_of_window(encoder: Encoder, name: str, *, pooled: bool) -> None:
-    if name not in _of_window(encoder):
+    if name not in encoder.of_window:
         option = {"signature": "signature_dim"}.get(name, name)
         raise ConfigError(
             f'This encoder has no {name}. Received: layer="{name}" with '
@@ -278,20 +248,11 @@ def _check_of_window(encoder: Encoder, name: str, *, pooled: bool) -> None:
         )
 
 
-def _network(
-    encoder: Encoder, layers: tuple[int | str, ...], *, pooled: bool
-) -> keras.Model:
+def _network(encoder: Encoder, chosen: tuple[Any, ...], *, pooled: bool) -> keras.Model:
     """Return a model of these layers' outputs, averaged over observations or not."""
-    pool = MaskedMean(name="masked_mean", dtype="float32")
-    of_window: dict[Any, Any] = {**_of_window(encoder)}
-
-    def output_of(layer: int | str) -> Any:
-        if isinstance(layer, str):
-            return of_window[layer]
-        output = encoder.layer_sequences[layer]
-        return pool(output, encoder.input[batch.VALID]) if pooled else output
-
-    outputs = list(map(output_of, layers))
+    if pooled:
+        return keras.Model(encoder.input, encoder.window_vector(chosen))
+    outputs = [encoder.layer_sequences[layer] for layer in chosen]
     output = outputs[0] if len(outputs) == 1 else keras.ops.concatenate(outputs, -1)
     return keras.Model(encoder.input, output)
 

@@ -271,7 +271,7 @@ def _pool(encoder: Encoder, config: ClassifierConfig, seed: int | None) -> Any:
         )
     if config.head == "embedding":
         # A sequence of one is its own mean.
-        vector = ops.expand_dims(encoder.vector, axis=1)
+        vector = ops.expand_dims(encoder.window_vector(), axis=1)
         return MaskedMean(name="pooling", dtype="float32")(vector, valid[:, :1])
     x = sequences[0] if config.head.startswith("input_") else sequences[-1]
     if config.head in GRU_HEADS:

@@ -21,6 +21,7 @@ __all__ = [
     "MagnitudeScale",
     "Mixture",
     "Normalization",
+    "OfWindow",
     "Residual",
     "TimeEncodingName",
 ]
@@ -32,6 +33,8 @@ AttentionMask = Literal["exclude", "released_astromer1"]
 BlockNorm = Literal["after", "before"]
 MagnitudeScale = Literal["none", "visible"]
 Normalization = Literal["window", "light_curve"]
+OfWindow = Literal["description", "signature"]
+"""What some encoders say of a window as a whole."""
 Head = Literal[
     "gamma",
     "mean",

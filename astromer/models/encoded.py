@@ -64,7 +64,7 @@ def encoding_of(network: ClassifierNetwork) -> keras.Model:
     valid = encoder.input[batch.VALID]
     sequences = encoder.layer_sequences
     if network.head == "embedding":
-        values = ops.expand_dims(encoder.vector, axis=1)
+        values = ops.expand_dims(encoder.window_vector(), axis=1)
     elif network.head in POOLED_HEADS:
         pool = MaskedMax() if network.head == "max" else MaskedMean(dtype="float32")
         chosen = sequences if network.head == "gamma" else sequences[-1:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -9,7 +10,7 @@ from keras import ops
 
 from astromer import batch
 from astromer.models import description, layers, periods
-from astromer.models.config import EncoderConfig
+from astromer.models.config import EncoderConfig, OfWindow
 from astromer.models.configured import ConfiguredModel
 from astromer.models.signature import Beside, Signature
 
@@ -163,15 +164,41 @@ class Encoder(ConfiguredModel):
         return self._signature
 
     @property
-    def vector(self) -> Any:
-        """Symbolic embedding of a window, (batch, vector_channels), in float32.
+    def of_window(self) -> dict[OfWindow, Any]:
+        """Symbolic outputs that are of a window as a whole, those there are, by name."""
+        outputs: dict[OfWindow, Any] = {
+            "description": self._description,
+            "signature": self._signature,
+        }
+        return {name: output for name, output in outputs.items() if output is not None}
 
-        The mean of the last block over its observations, with description and signature.
+    @property
+    def default_layers(self) -> tuple[int | OfWindow, ...]:
+        """What an embedding holds if nothing is chosen: last block, and `of_window`."""
+        return (len(self._sequences) - 1, *self.of_window)
+
+    def window_vector(self, chosen: Sequence[int | OfWindow] | None = None) -> Any:
+        """Return the symbolic embedding of a window, in float32.
+
+        Parameters
+        ----------
+        chosen : sequence of int and str, optional
+            Numbers of `layer_sequences`, of which the mean over valid observations is
+            taken, and names of `of_window`; `default_layers` if not given.
+
+        Returns
+        -------
+        vector : keras.KerasTensor, shape (batch, channels)
+            Side by side; by default there are ``config.vector_channels``.
         """
         pool = layers.MaskedMean(name="masked_mean", dtype="float32")
-        parts = [pool(self._sequences[-1], self.input[batch.VALID])]
-        parts += [x for x in (self._description, self._signature) if x is not None]
-        return ops.concatenate(parts, axis=-1)
+        parts = [
+            self.of_window[layer]
+            if isinstance(layer, str)
+            else pool(self._sequences[layer], self.input[batch.VALID])
+            for layer in (self.default_layers if chosen is None else chosen)
+        ]
+        return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=-1)
 
     @property
     def blocks(self) -> list[layers.AttentionBlock]:
