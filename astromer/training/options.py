@@ -26,6 +26,7 @@ __all__ = [
     "PretrainOptions",
     "Recipe",
     "Schedule",
+    "SignatureOptions",
     "StrategyName",
     "TrainingOptions",
     "WindowChoice",
@@ -68,8 +69,37 @@ _CLASSIFIER: Final[dict[str, Any]] = {
 """Defaults of the classifier itself, which are kept there."""
 
 
+class _Checked:
+    """A frozen dataclass of options that looks at its fields one by one."""
+
+    __slots__ = ()
+
+    def _check_count(self, name: str, least: int = 1) -> None:
+        value = getattr(self, name)
+        _require(
+            _is_integer(value) and value >= least,
+            f"`{name}` must be an integer of at least {least}",
+            **{name: value},
+        )
+
+    def _check_number(
+        self, name: str, least: float | None = None, below: float = math.inf
+    ) -> None:
+        value = getattr(self, name)
+        inside = _is_number(value) and (value > 0 if least is None else value >= least)
+        span = "positive" if least is None else f"at least {least:g}"
+        span += f" and below {below:g}" if below < math.inf else ""
+        _require(inside and value < below, f"`{name}` must be {span}", **{name: value})
+        object.__setattr__(self, name, float(value))
+
+    def _check_choice(self, name: str, choices: Any) -> None:
+        value = getattr(self, name)
+        if value not in get_args(choices):
+            raise ConfigError(unknown_name(name, str(value), get_args(choices)))
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class TrainingOptions:
+class TrainingOptions(_Checked):
     """What every training run has in common, whatever it trains.
 
     Raises
@@ -169,29 +199,6 @@ class TrainingOptions:
             "`energy` must be a table of options",
             energy=self.energy,
         )
-
-    def _check_count(self, name: str, least: int = 1) -> None:
-        value = getattr(self, name)
-        _require(
-            _is_integer(value) and value >= least,
-            f"`{name}` must be an integer of at least {least}",
-            **{name: value},
-        )
-
-    def _check_number(
-        self, name: str, least: float | None = None, below: float = math.inf
-    ) -> None:
-        value = getattr(self, name)
-        inside = _is_number(value) and (value > 0 if least is None else value >= least)
-        span = "positive" if least is None else f"at least {least:g}"
-        span += f" and below {below:g}" if below < math.inf else ""
-        _require(inside and value < below, f"`{name}` must be {span}", **{name: value})
-        object.__setattr__(self, name, float(value))
-
-    def _check_choice(self, name: str, choices: Any) -> None:
-        value = getattr(self, name)
-        if value not in get_args(choices):
-            raise ConfigError(unknown_name(name, str(value), get_args(choices)))
 
     def _check_devices(self) -> None:
         given: Any = self.devices
@@ -595,6 +602,39 @@ class ClassifierOptions(TrainingOptions):
         )
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class SignatureOptions(_Checked):
+    """How `fit_signature` trains.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range.
+    """
+
+    steps: int = 2500
+    """Training steps; the learning rate rises over the first tenth and falls to zero."""
+    batch_size: int = 512
+    """Light curves in a step, two views of each."""
+    learning_rate: float = 1e-3
+    """Largest rate of AdamW."""
+    temperature: float = 0.1
+    """What the cosines of two projected signatures are divided by: the smaller, the more
+    the most similar other stars count."""
+    class_weight: float = 0.0
+    """Weight of a second loss, the cross-entropy of known classes in a function linear
+    in the signature; by default no class is looked at."""
+    seed: int = 0
+    """Of initial weights, dropout and order."""
+
+    def __post_init__(self) -> None:
+        self._check_count("steps")
+        self._check_count("batch_size", 2)
+        self._check_number("learning_rate")
+        self._check_number("temperature")
+        self._check_number("class_weight", least=0.0)
+
+
 def read_options_file(path: str | Path) -> dict[str, Any]:
     """Read a TOML file with options of a run.
 
@@ -640,46 +680,3 @@ def _require(holds: bool, rule: str, **received: object) -> None:
     if not holds:
         ((name, value),) = received.items()
         raise ConfigError(f"{rule}. Received: {name}={value!r}.")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class SignatureOptions:
-    """How `fit_signature` trains.
-
-    Raises
-    ------
-    ConfigError
-        If a value is out of range.
-    """
-
-    steps: int = 2500
-    """Training steps; the learning rate rises over the first tenth and falls to zero."""
-    batch_size: int = 512
-    """Light curves in a step, two views of each."""
-    learning_rate: float = 1e-3
-    """Largest rate of AdamW."""
-    temperature: float = 0.1
-    """What the cosines of two projected signatures are divided by: the smaller, the more
-    the most similar other stars count."""
-    class_weight: float = 0.0
-    """Weight of a second loss, the cross-entropy of known classes in a function linear
-    in the signature; by default no class is looked at."""
-    seed: int = 0
-    """Of initial weights, dropout and order."""
-
-    def __post_init__(self) -> None:
-        for name, least in (("steps", 1), ("batch_size", 2)):
-            value = getattr(self, name)
-            _require(
-                value >= least, f"`{name}` must be {least} or more", **{name: value}
-            )
-        for name in ("learning_rate", "temperature"):
-            rate = getattr(self, name)
-            _require(
-                0.0 < rate < math.inf, f"`{name}` must be positive", **{name: rate}
-            )
-        _require(
-            0.0 <= self.class_weight < math.inf,
-            "`class_weight` must be zero or more",
-            class_weight=self.class_weight,
-        )
