@@ -124,11 +124,19 @@ def fit_signature(
     Raises
     ------
     ConfigError
-        If the encoder has no signature.
+        If the encoder has no signature, `described` is not what it takes, or a class
+        weight is given and no class is known.
     """
     goal = signature_of(encoder)
     options = options or SignatureOptions()
     described = np.asarray(described, dtype=np.float32)
+    _check_described(described, encoder.config.description_channels)
+    classes = _numbers(class_name, len(described))
+    if options.class_weight and classes.max() < 0:
+        raise ConfigError(
+            "Classes are to be learned, but none is known. Received: "
+            f"class_weight={options.class_weight} without a class name. Use 0."
+        )
     rng = np.random.default_rng(options.seed)
     signature = Signature(
         goal.dim,
@@ -143,7 +151,7 @@ def fit_signature(
     losses = _train(
         signature,
         described,
-        _numbers(class_name, len(described)),
+        classes,
         options,
         rng=rng,
         progress=progress,
@@ -280,11 +288,31 @@ def _draw_view(
     )
 
 
+def _check_described(described: NDArray[np.float32], channels: int) -> None:
+    shape = described.shape
+    if not (len(shape) == 3 and min(shape[:2]) >= 2 and shape[2] == channels):
+        raise ConfigError(
+            "Descriptions must be of two or more views of two or more light curves, "
+            f"shape (num_curves, views, {channels}). Received: shape={shape}."
+        )
+    if not np.isfinite(described).all():
+        number = np.flatnonzero(~np.isfinite(described).all(axis=(1, 2)))[0]
+        raise ConfigError(
+            "Descriptions must be finite. Received: NaN or infinity in light curve "
+            f"number {number}."
+        )
+
+
 def _numbers(class_name: NDArray[np.str_] | None, length: int) -> NDArray[np.int64]:
     """Return class numbers, -1 where there is no name."""
     if class_name is None:
         return np.full(length, -1)
     names = np.asarray(class_name)
+    if names.shape != (length,):
+        raise ConfigError(
+            f"There must be a class name, or an empty one, for each of {length} light "
+            f"curves. Received: class_name of shape {names.shape}."
+        )
     numbers = np.full(length, -1)
     known = names != ""
     numbers[known] = np.unique(names[known], return_inverse=True)[1]

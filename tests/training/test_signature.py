@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 
@@ -14,8 +15,9 @@ from astromer.training import (
     contrastive_loss,
     draw_views,
     fit_signature,
+    signature,
 )
-from astromer.training.signature import MIN_OBSERVATIONS
+from astromer.training.signature import MIN_OBSERVATIONS, _numbers
 from tests.models.windows import tiny_config
 
 # Few steps are taken sooner than traced, many are not.
@@ -48,6 +50,19 @@ def described():
 def weights_of(model):
     layer = model.encoder.get_layer("signature")
     return {weight.name: np.asarray(weight).copy() for weight in layer.weights}
+
+
+def simulated(length):
+    """Twelve stars of other periods and shapes, of two classes."""
+    rng = np.random.default_rng(2)
+    curves = []
+    for star in range(12):
+        time = np.sort(rng.uniform(0, 400, length))
+        shape = np.sin(time / (1 + star)) ** (1 + star % 3)
+        mag = 15 + 0.3 * shape + rng.normal(0, 0.01, length)
+        error = np.full(length, 0.01)
+        curves.append(LightCurve(time, mag, error, class_name="ab"[star % 2]))
+    return curves
 
 
 # --- The loss
@@ -87,7 +102,9 @@ def test_views_are_parts_of_their_light_curve(make_light_curve):
         places = np.searchsorted(curve.time, view.time)
         np.testing.assert_array_equal(curve.time[places], view.time)
         np.testing.assert_array_equal(curve.mag_err[places], view.mag_err)
-        noisy += not np.array_equal(curve.mag[places], view.mag)
+        noise = (view.mag - curve.mag[places]).std() / curve.mag[places].std()
+        noisy += noise > 0
+        assert noise == 0 or 0.05 < noise < 1.0
     assert 0.2 < noisy / 120 < 0.4
     gaps = [np.diff(np.searchsorted(curves[2].time, v.time)).max() for v in drawn[80:]]
     assert 0.25 < np.mean(np.array(gaps) == 1) < 0.75  # stretches, not thinned out
@@ -168,8 +185,7 @@ def test_option_changes_the_weights(changed, described):
 
 def test_known_classes_pull_stars_together(described):
     """Half of the stars have a class, which is no more than a coin's."""
-    names = np.where(np.arange(40) % 2, "odd", "even")
-    names[20:] = ""
+    names = np.where(np.arange(40) < 20, PARITY, "")
     apart = []
     for weight in (0.0, 20.0):
         model = Astromer(tiny_config(**SIGNED), seed=0)
@@ -182,38 +198,83 @@ def test_known_classes_pull_stars_together(described):
     assert apart[1] > 1.5 * apart[0]
 
 
+PARITY = np.where(np.arange(40) % 2, "odd", "even")
+
+
 @untraced
 def test_classes_are_not_looked_at_by_default(described):
     found = []
-    for names in (None, np.where(np.arange(40) % 2, "odd", "even")):
+    for names in (None, PARITY):
         model = Astromer(tiny_config(**SIGNED), seed=0)
         fit_signature(model.encoder, described, names, QUICK)
         found.append(weights_of(model)["kernel_2"])
     np.testing.assert_array_equal(*found)
 
 
+def test_empty_names_are_no_class():
+    names = np.array(["b", "", "a", "b", ""])
+    np.testing.assert_array_equal(_numbers(names, 5), [1, -1, 0, 1, -1])
+    np.testing.assert_array_equal(_numbers(None, 2), [-1, -1])
+
+
 @untraced
-def test_unknown_classes_are_no_class(described):
+def test_steps_compare_different_views_of_the_same_stars(model, monkeypatch):
+    """The first two channels say which star and which view it is."""
+    channels = model.config.description_channels
+    described = np.zeros((6, 3, channels), "f")
+    described[..., 0], described[..., 1] = np.mgrid[:6, :3]
+    seen = []
+    real = keras.Model.train_on_batch
+
+    def remember(network, values, known):
+        seen.append((np.split(values, 2), np.split(known[:, 0], 2)))
+        return real(network, values, known)
+
+    monkeypatch.setattr(keras.Model, "train_on_batch", remember)
+    options = SignatureOptions(steps=3, batch_size=5, class_weight=0.1)
+    names = np.array(["a", "b", "a", "", "b", ""])
+    fit_signature(model.encoder, described, names, options)
+    assert len(seen) == 3
+    for (one, other), (known, known_again) in seen:
+        stars = one[:, 0].astype(int)
+        assert len(set(stars)) == 5
+        np.testing.assert_array_equal(other[:, 0], stars)
+        assert (one[:, 1] != other[:, 1]).all()
+        np.testing.assert_array_equal(known, np.array([0, 1, 0, -1, 1, -1])[stars])
+        np.testing.assert_array_equal(known_again, known)
+
+
+@untraced
+@pytest.mark.parametrize("constant", ["DROPOUT", "WEIGHT_DECAY"])
+def test_regularization_changes_the_weights(constant, described, monkeypatch):
     found = []
-    options = dataclasses.replace(QUICK, class_weight=1.0)
-    for names in (None, np.full(40, "")):
+    for changed in (False, True):
+        if changed:
+            monkeypatch.setattr(signature, constant, 0.0)
         model = Astromer(tiny_config(**SIGNED), seed=0)
-        fit_signature(model.encoder, described, names, options)
-        found.append(weights_of(model)["kernel_2"])
-    np.testing.assert_array_equal(*found)
+        fit_signature(model.encoder, described, options=QUICK)
+        found.append(weights_of(model)["kernel_1"])
+    assert np.abs(found[0] - found[1]).max() > 1e-5
+
+
+@untraced
+def test_model_puts_views_descriptions_and_classes_together():
+    curves = simulated(30)
+    options = SignatureOptions(steps=2, batch_size=6, class_weight=2.0, seed=3)
+    model, other = (Astromer(tiny_config(**SIGNED), seed=0) for _ in range(2))
+    model.fit_signature(curves, views=3, verbose=False, **dataclasses.asdict(options))
+    drawn = draw_views(curves, 3, 64, seed=3)
+    described = [np.asarray(embed(other, view, layer="description")) for view in drawn]
+    names = np.array([curve.class_name for curve in curves])
+    described = np.reshape(described, (len(curves), 3, -1))
+    fit_signature(other.encoder, described, names, options)
+    for name, values in weights_of(other).items():
+        np.testing.assert_allclose(weights_of(model)[name], values, atol=1e-4)
 
 
 @untraced
 def test_a_model_learns_from_light_curves(model):
-    rng = np.random.default_rng(2)
-    curves = []
-    for star in range(12):
-        time = np.sort(rng.uniform(0, 400, 40))
-        shape = np.sin(time / (1 + star)) ** (1 + star % 3)
-        mag = 15 + 0.3 * shape + rng.normal(0, 0.01, 40)
-        curves.append(
-            LightCurve(time, mag, np.full(40, 0.01), class_name="ab"[star % 2])
-        )
+    curves = simulated(40)
     before = np.asarray(embed(model, curves))
     losses = model.fit_signature(curves, views=3, steps=3, batch_size=6, verbose=False)
     assert losses.shape == (3,)
@@ -229,14 +290,36 @@ def test_bad_options_are_refused_before_anything_is_read(model, make_light_curve
         yield
 
     for name, value, rule in (
-        ("steps", 0, "1 or more"),
-        ("batch_size", 1, "2 or more"),
+        ("steps", 0, "an integer of at least 1"),
+        ("steps", 2.5, "an integer of at least 1"),
+        ("batch_size", 1, "an integer of at least 2"),
         ("learning_rate", 0.0, "positive"),
         ("temperature", -1.0, "positive"),
-        ("class_weight", -0.1, "zero or more"),
+        ("class_weight", -0.1, "at least 0"),
     ):
         with pytest.raises(ConfigError, match=rf"{rule}\. Received: {name}={value}"):
             model.fit_signature(unread(), **{name: value})
     plain = Astromer(tiny_config(), seed=0)
     with pytest.raises(ConfigError, match=r"no signature.*signature_dim=0"):
         plain.fit_signature(unread())
+
+
+def test_descriptions_that_teach_nothing_are_refused(model, described):
+    def refuse(message, values, *arguments):
+        with pytest.raises(ConfigError, match=message):
+            fit_signature(model.encoder, values, *arguments)
+
+    channels = described.shape[2]
+    refuse(
+        rf"views, {channels}\)\. Received: shape=\(40, 69\)", described.reshape(40, -1)
+    )
+    refuse(r"shape=\(40, 1, ", described[:, :1])
+    refuse(r"shape=\(1, 3, ", described[:1])
+    refuse(r"shape=\(40, 3, 4\)", described[..., :4])
+    broken = described.copy()
+    broken[7, 1, 2] = np.nan
+    refuse(r"NaN or infinity in light curve number 7\.", broken)
+    refuse(r"each of 40 light curves.*\(3,\)", described, np.array(["a", "b", "a"]))
+    weighted = SignatureOptions(class_weight=0.5)
+    refuse(r"none is known.*class_weight=0\.5", described, np.full(40, ""), weighted)
+    refuse(r"none is known.*class_weight=0\.5", described, None, weighted)
