@@ -11,6 +11,10 @@ from astromer.evaluation.heads import (
     WITHOUT_BLOCKS,
     HeadMethod,
     HeadTraining,
+    _Batches,
+    _mean_loss,
+    _train,
+    _Windows,
 )
 from astromer.evaluation.objects import collect_objects
 from astromer.evaluation.representations import FrozenEmbedding, Sequences
@@ -134,6 +138,7 @@ def test_training_stops_when_nothing_is_gained(tiny_model, objects):
     stuck = dataclasses.replace(QUICK, epochs=30, patience=2, learning_rate=1e-12)
     facts = fit(method_of("mean", tiny_model, training=stuck), objects).facts
     assert facts["epochs"] < 30
+    assert facts["epochs"] == facts["best_epoch"] + 2
 
 
 def test_one_object_per_class_is_enough(tiny_model, objects):
@@ -169,3 +174,76 @@ def test_heads_must_exist_and_have_an_encoder(tiny_model):
         method_of("gama", tiny_model)
     with pytest.raises(ConfigError, match="stands on an encoder"):
         HeadMethod("gamma")
+
+
+class Recorded:
+    """A model whose validation losses are given; its weight is the passes it has seen."""
+
+    def __init__(self, losses):
+        self.losses, self.seen, self.shares = losses, 0, []
+
+    def train_on_batch(self, inputs, labels, sample_weight):
+        self.seen += 1
+        self.shares += sample_weight.tolist()
+
+    def predict_on_batch(self, inputs):
+        # Two classes and the label 0: softmax([0, x]) gives exp(-loss) to the first.
+        x = np.log(np.expm1(self.losses[self.seen - 1]))
+        return np.tile([0.0, x], (len(inputs["x"]), 1))
+
+    def get_weights(self):
+        return self.seen
+
+    def set_weights(self, weights):
+        self.seen = weights
+
+
+def windows_of(*owners):
+    """Windows of 1, 2, 3 ... observations that belong to objects."""
+    places = np.arange(len(owners))
+    return _Windows({"x": places}, [], places + 1, np.array(owners), 8)
+
+
+@pytest.mark.parametrize(
+    ("losses", "epochs", "best"),
+    [
+        ([3.0, 2.0, 1.0, 0.5], 4, 4),
+        ([3.0, 1.0, 2.0, 2.0, 0.5], 4, 2),
+        ([1.0, 2.0, 0.5, 2.0, 0.5, 0.1], 5, 3),
+    ],
+)
+def test_training_stops_and_goes_back_to_the_best_epoch(losses, epochs, best):
+    windows = windows_of(0)
+    labels = np.zeros(1, np.int64)
+    data = _Batches(windows, np.array([0]), labels, batch_size=4, seed=None)
+    model = Recorded(losses)
+    training = HeadTraining(epochs=len(losses), patience=2)
+    facts = _train(model, data, data, training)
+    assert facts == {"epochs": epochs, "best_epoch": best}
+    assert model.seen == best
+
+
+def test_windows_of_an_object_weigh_as_much_as_one():
+    windows = windows_of(0, 0, 1)
+    labels = np.array([0, 1])
+    data = _Batches(windows, np.arange(3), labels, batch_size=2, seed=None)
+    model = Recorded([0.5, 0.5])  # one for each batch of the only epoch
+    _train(model, data, data, HeadTraining(epochs=1))
+    np.testing.assert_allclose(model.shares, [1 / 3, 2 / 3, 1.0])
+    # The object of label 1 has the other probability.
+    expected = (0.5 - np.log(1 - np.exp(-0.5))) / 2
+    assert _mean_loss(model, data) == pytest.approx(expected)
+    one = _Batches(windows, np.array([0, 2]), labels, batch_size=2, seed=None)
+    expected = (0.5 / 3 - np.log(1 - np.exp(-0.5))) / (4 / 3)
+    assert _mean_loss(model, one) == pytest.approx(expected)
+
+
+def test_order_is_new_in_every_pass():
+    windows = windows_of(*range(40))
+    data = _Batches(
+        windows, np.arange(40), np.zeros(40, np.int64), batch_size=16, seed=1
+    )
+    passes = [np.concatenate([inputs["x"] for inputs, *_ in data]) for _ in range(2)]
+    assert not np.array_equal(*passes)
+    for order in passes:
+        np.testing.assert_array_equal(np.sort(order), np.arange(40))

@@ -62,10 +62,12 @@ def test_embedding_of_a_light_curve_is_that_of_inference(tiny_model, objects):
         assert rows.owner.tolist() == [0, 0, 1, 2, 3, 4]
 
 
-def test_embedding_of_a_describing_encoder_is_that_of_inference(objects):
-    model = Reconstructor(
-        tiny_config(magnitude_scale="visible", description=True), seed=0
+@pytest.mark.parametrize("signature_dim", [0, 3])
+def test_embedding_of_a_describing_encoder_is_that_of_inference(objects, signature_dim):
+    config = tiny_config(
+        magnitude_scale="visible", description=True, signature_dim=signature_dim
     )
+    model = Reconstructor(config, seed=0)
     curves = curves_of(objects)
     frozen = FrozenEmbedding(model, "tiny")
     frozen.prepare(objects)
