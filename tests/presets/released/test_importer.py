@@ -386,7 +386,7 @@ def test_official_name_stands_for_the_official_file(simple, folders):
 # --- Refusals
 
 
-def refused(path, message, folders, **options):
+def assert_refused(path, message, folders, **options):
     with pytest.raises(PresetError, match=message):
         import_released(path, **options)
     assert everything_below(folders[1]) == []
@@ -428,7 +428,7 @@ def test_tensors_that_do_not_fit_are_named(tmp_path, folders, change, message):
         tensors.pop(key, None)
         if shape is not None:
             tensors[key] = np.zeros(shape, np.float32)
-    refused(write_release(tmp_path / "r", tensors), message, folders)
+    assert_refused(write_release(tmp_path / "r", tensors), message, folders)
 
 
 def test_blocks_with_a_gap_are_named(tmp_path, folders):
@@ -437,7 +437,7 @@ def test_blocks_with_a_gap_are_named(tmp_path, folders):
         key.replace("layers/1/", "layers/999999999/"): v for key, v in tensors.items()
     }
     message = r"missing: block_1/query/kernel.*left over: .*enc_layers/999999999/mha/wq"
-    refused(write_release(tmp_path / "r", moved), message, folders)
+    assert_refused(write_release(tmp_path / "r", moved), message, folders)
 
 
 @pytest.mark.parametrize(
@@ -453,7 +453,7 @@ def test_values_that_are_no_weights_are_refused(tmp_path, folders, values, messa
     tensors = released_tensors(residuals=True)
     tensors["layer_with_weights-1/reg_layer/kernel"] = values
     message = rf"layer_with_weights-1/reg_layer/kernel\S* .*{message}"
-    refused(write_release(tmp_path / "r", tensors), message, folders)
+    assert_refused(write_release(tmp_path / "r", tensors), message, folders)
 
 
 @pytest.mark.parametrize(
@@ -468,7 +468,7 @@ def test_values_that_are_no_weights_are_refused(tmp_path, folders, values, messa
 def test_override_that_the_weights_contradict_is_refused(
     simple, folders, overrides, message
 ):
-    refused(simple, message, folders, overrides=overrides)
+    assert_refused(simple, message, folders, overrides=overrides)
 
 
 def test_invalid_override_is_the_callers_error(simple, folders):
@@ -481,7 +481,7 @@ def test_unknown_option_stops_unless_decided(tmp_path, folders):
     options = {**CONFIG_TOML, "mask_format": "first", "new": 1}
     folder = write_release(tmp_path / "r", released_tensors(residuals=True), options)
     message = rf"mask_format='first'.*new=1.*in {folder}/config\.toml"
-    refused(folder, message, folders)
+    assert_refused(folder, message, folders)
     path = import_released(
         folder, overrides={"attention_mask": "exclude"}, ignore=["new"]
     )
@@ -503,14 +503,14 @@ def test_weights_without_reconstruction_head_are_refused(tmp_path, folders, head
         tensors["layer_with_weights-1/bias"] = np.zeros(8, np.float32)
         expected = "layer_with_weights-1/bias"
     message = rf"no reconstruction head: .*Received: path=\S+, with other.*{expected}"
-    refused(write_release(tmp_path / "r", tensors), message, folders)
+    assert_refused(write_release(tmp_path / "r", tensors), message, folders)
 
 
 def test_checkpoint_of_another_model_is_refused(tmp_path, folders):
     tensors = {"dense/kernel": np.zeros((2, 2), np.float32)}
     folder = write_release(tmp_path / "r", tensors)
     message = r"not those of a released model.*1 others \(dense/kernel"
-    refused(folder, message, folders)
+    assert_refused(folder, message, folders)
 
 
 def test_damaged_checkpoint_leaves_nothing(tmp_path, folders):
@@ -519,10 +519,10 @@ def test_damaged_checkpoint_leaves_nothing(tmp_path, folders):
         path = folder / f"weights{suffix}"
         content = path.read_bytes()
         path.write_bytes(content[:-1] + b"\xff")
-        refused(folder, "Received: path=", folders)
+        assert_refused(folder, "Received: path=", folders)
         path.write_bytes(content)
     (folder / "weights.data-00000-of-00001").unlink()
-    refused(folder, "A shard of the checkpoint is missing", folders)
+    assert_refused(folder, "A shard of the checkpoint is missing", folders)
 
 
 def test_refusal_does_not_make_the_folder(simple, tmp_path):
@@ -609,7 +609,7 @@ def test_published_keras2_weights_embed_a_curve(shared, make_light_curve):
 def test_published_mask_format_stops_unless_decided(shared, folders):
     path = shared / "reference" / "macho_1.zip"
     message = r"mask_format='first' \(only 'K' is understood\); in \S+/config\.toml\."
-    refused(path, message, folders)
+    assert_refused(path, message, folders)
     made = import_released(path, overrides={"attention_mask": "exclude"})
     assert load_preset(made, Reconstructor).config.dropout == 0.0
 
@@ -618,7 +618,7 @@ def test_official_file_keeps_its_name_for_itself(shared, folders):
     path = shared / "reference" / "macho_a0.zip"
     name = "macho-astromer1-official"
     overrides = {"hidden_magnitude": "zero"}
-    refused(path, "as released", folders, name=name, overrides=overrides)
+    assert_refused(path, "as released", folders, name=name, overrides=overrides)
     assert import_released(path, overrides=overrides).name == "macho_a0"
     info = describe_preset(import_released(path))
     assert (info.name, info.provenance, info.survey) == (name, "the authors", "MACHO")
@@ -637,5 +637,5 @@ def test_published_classifiers_are_refused(shared, tmp_path, folders):
             for key, shape in shapes.items()
         }
         folder = write_release(tmp_path / kind, tensors)
-        refused(folder, "they are of a classifier", folders)
+        assert_refused(folder, "they are of a classifier", folders)
         shutil.rmtree(folder)
