@@ -26,7 +26,7 @@ from astromer.models import EncoderConfig, Reconstructor
 from astromer.pipeline import MaskingConfig, load_dataset
 from astromer.presets import save_preset
 from astromer.simulate import iterate_survey
-from astromer.training import R2, ReconstructionLoss
+from astromer.training import R2, ReconstructionLoss, SignatureOptions
 
 MAX_MAG_ERR_MAG = 1.0
 MIN_OBSERVATIONS = 20
@@ -187,16 +187,19 @@ def sign(arguments: argparse.Namespace) -> None:
         dataclasses.replace(curve, class_name=None) for curve in curves[:num_real]
     ]
     start, cpu_start = time.time(), time.process_time()
-    losses = model.fit_signature(
-        curves,
+    options = SignatureOptions(
         steps=arguments.signature_steps,
         class_weight=arguments.class_weight,
         seed=arguments.seed,
     )
+    losses = model.fit_signature(
+        curves, views=arguments.views, **dataclasses.asdict(options)
+    )
     model.save_weights(out / "signed.weights.h5")
     report["encoder"] = model.config.to_dict()
     report["signature"] = {
-        "steps": len(losses),
+        "views": arguments.views,
+        **dataclasses.asdict(options),
         "loss": round(float(losses[-100:].mean()), 3),
         "minutes": round((time.time() - start) / 60, 1),
         "cpu_minutes": round((time.process_time() - cpu_start) / 60, 1),
@@ -253,6 +256,7 @@ def main() -> None:
     parser.add_argument("--window-size", type=int, default=512, help="of the preset")
     parser.add_argument("--signature-dim", type=int, default=128)
     parser.add_argument("--signature-steps", type=int, default=2500)
+    parser.add_argument("--views", type=int, default=4, help="of each light curve")
     parser.add_argument("--class-weight", type=float, default=0.5)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
