@@ -2,8 +2,9 @@
 
 `python benchmarks/few_shot.py ../shared --work DIR` converts the ASAS and Catalina
 stars of that folder without clipping, runs `astromer benchmark` on fixed splits, and
-writes `few_shot.json` and `few_shot.md` (`--name`) beside this script. DIR keeps records, cache
-and results, so that an interrupted run goes on, and holds an HTML report per survey.
+writes `few_shot.json` and `few_shot.md` (`--name`) beside this script. DIR keeps
+records, cache and results, so that an interrupted run goes on, and holds an HTML report
+per survey.
 """
 
 from __future__ import annotations

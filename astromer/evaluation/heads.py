@@ -281,7 +281,8 @@ def _train(
 ) -> dict[str, Any]:
     """Train until the validation loss stops falling; leave the best weights.
 
-    A head's step takes a millisecond, and `fit` a tenth of a second around each pass.
+    By hand, because `fit` and its graph of the data take longer around a pass over a few
+    hundred windows than the pass itself.
     """
     losses: list[float] = []
     best = 0

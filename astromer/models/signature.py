@@ -23,7 +23,8 @@ class Signature(keras.layers.Layer):
     Standardization with a fixed mean and scale, two dense layers with GELU, each
     followed by a layer normalization, and a linear one. Its weights belong to no
     optimizer that trains an encoder: `astromer.training.fit_signature` sets them, from
-    a copy that is ``trained``.
+    a copy that is ``trained``. They are this layer's own, because ``trainable = True``
+    of a model reaches the layers of Keras that it would hold otherwise.
 
     Call arguments: a description, shape ``(batch, description_channels)``. Returns
     ``(batch, dim)``, dimensionless.
