@@ -94,7 +94,7 @@ def plot_f1(
     if chance is not None:
         ax.axvline(chance, color="black", linestyle=":", linewidth=0.8)
     # Room for the numbers behind the bars.
-    ax.set_xlim(0.0, float(np.nanmax(mean + np.nan_to_num(deviation))) * 1.18)
+    ax.set_xlim(0.0, float(np.nanmax(mean + np.nan_to_num(deviation))) * 1.24)
     ax.set_ylim(len(methods) - 0.45, -0.55)
     ax.set_yticks(range(len(methods)), methods, multialignment="right")
     ax.yaxis.set_minor_locator(NullLocator())
