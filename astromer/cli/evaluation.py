@@ -128,8 +128,8 @@ def benchmark(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="The paper's classifiers on frozen encoders: gamma, mean, max, "
-            "attention, cls, gru.",
+            help="Classifiers on frozen encoders: the paper's gamma, mean, max, "
+            "attention, cls, gru; embedding, on all that embed gives.",
             show_default="none",
         ),
     ] = None,

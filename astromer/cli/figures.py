@@ -42,7 +42,9 @@ Curves = Annotated[
 Results = Annotated[
     Path,
     typer.Argument(
-        metavar="RESULTS", help="A benchmark's results.json, or its folder."
+        metavar="RESULTS",
+        help="A benchmark's results.json, or its folder; or one file with the "
+        "results of several data sets.",
     ),
 ]
 Out = Annotated[

@@ -22,7 +22,11 @@ from astromer.evaluation.cache import hash_of
 from astromer.evaluation.classifiers import tuning_folds
 from astromer.evaluation.methods import Predictor, WindowProbabilities
 from astromer.evaluation.objects import LabeledObject
-from astromer.evaluation.representations import FrozenEmbedding, Sequences
+from astromer.evaluation.representations import (
+    EmbeddingLayer,
+    FrozenEmbedding,
+    Sequences,
+)
 from astromer.models import ClassifierConfig, ClassifierNetwork, EncoderConfig
 from astromer.models.encoded import VALUES, head_of
 from astromer.pipeline import tile_windows
@@ -31,11 +35,20 @@ from astromer.training import ClassificationLoss
 
 __all__ = ["HEADS", "WITHOUT_BLOCKS", "HeadMethod", "HeadTraining"]
 
-HEADS: Final = ("gamma", "mean", "max", "attention", "cls", "gru")
+HEADS: Final = ("gamma", "mean", "max", "embedding", "attention", "cls", "gru")
 """Heads on a frozen encoder; see `astromer.models.ClassifierConfig`."""
 WITHOUT_BLOCKS: Final = ("raw_gru", "input_gru", "input_mean")
 """Baselines that train what they need of an encoder themselves."""
-_OF_MEANS: Final = ("gamma", "mean")
+_VECTORS: Final[dict[str, EmbeddingLayer]] = {
+    "gamma": "all",
+    "mean": "last",
+    "embedding": "embedding",
+}
+"""Heads for which the vectors of embeddings say all, and of which layers."""
+
+_SORTED_BATCHES: Final = 8
+"""Batches' worth of windows that are sorted by length before they are cut in training:
+enough to spare most padding, too few to give every epoch the same batches."""
 
 NO_ENCODER: Final = "no encoder"
 """Name of the method of these baselines."""
@@ -103,11 +116,11 @@ class HeadMethod:
             )
         self.classifier = head
         self.training = training or HeadTraining()
-        self._means = embedding if head in _OF_MEANS else None
+        self._vectors = embedding if head in _VECTORS else None
         self._sequences: Sequences | None = None
         if head in HEADS and embedding is not None:
             self.config = embedding.encoder.config
-            if head not in _OF_MEANS:
+            if head not in _VECTORS:
                 self._sequences = sequences or Sequences(embedding)
             self.name, base = embedding.preset, embedding.weights_key
         else:
@@ -119,7 +132,7 @@ class HeadMethod:
         self, objects: Sequence[LabeledObject], progress: Progress | None = None
     ) -> None:
         """Run the encoder, where there is one."""
-        for part in (self._means, self._sequences):
+        for part in (self._vectors, self._sequences):
             if part is not None:
                 part.prepare(objects, progress)
 
@@ -183,10 +196,11 @@ class HeadMethod:
         )
         arrays: Arrays | None = None
         sequences: list[NDArray[np.floating]] = []
-        if self._means is not None:
-            means = self._means.at("all" if self.classifier == "gamma" else "last")
-            rows = means.window_rows(objects).values
-            values = rows.reshape(len(rows), -1, self.config.hidden_dim)
+        if self._vectors is not None:
+            vectors = self._vectors.at(_VECTORS[self.classifier])
+            rows = vectors.window_rows(objects).values
+            number = self.config.num_layers + 1 if self.classifier == "gamma" else 1
+            values = rows.reshape(len(rows), number, -1)
             arrays = {
                 VALUES: values,
                 batch.VALID: np.ones(values.shape[:2], dtype=np.float32),
@@ -206,7 +220,7 @@ class HeadMethod:
             sequences=sequences,
             size=sizes,
             owner=np.repeat(owner, counts),
-            window_size=size,
+            by_observation=self._vectors is None,
         )
 
 
@@ -222,12 +236,38 @@ class _Windows:
     """(num_windows,): observations."""
     owner: NDArray[np.int64]
     """(num_windows,): place of the object."""
-    window_size: int
-    """Positions of `sequences` that are filled up with padding."""
+    by_observation: bool
+    """Whether the second axis is that of observations, and short windows cost less."""
 
     def of(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the windows of the objects at some places."""
         return np.flatnonzero(np.isin(self.owner, places))
+
+    def batches(
+        self,
+        rows: NDArray[np.int64],
+        batch_size: int,
+        rng: np.random.Generator | None = None,
+    ) -> list[NDArray[np.int64]]:
+        """Cut rows into batches, in a drawn order if there is a generator.
+
+        Windows of like length share a batch where that spares padding.
+        """
+        stretch = len(rows)
+        if rng is not None:
+            rows, stretch = rng.permutation(rows), _SORTED_BATCHES * batch_size
+        if not self.by_observation:
+            return _cut(rows, batch_size)
+        found = [
+            part
+            for some in _cut(rows, stretch)
+            for part in _cut(
+                some[np.argsort(self.size[some], kind="stable")], batch_size
+            )
+        ]
+        if rng is not None:
+            found = [found[place] for place in rng.permutation(len(found))]
+        return found
 
     @property
     def share(self) -> NDArray[np.float64]:
@@ -238,15 +278,21 @@ class _Windows:
         return share
 
     def take(self, rows: NDArray[np.int64]) -> Arrays:
-        """Return the inputs of some windows."""
-        if self.arrays is not None:
-            return {name: values[rows] for name, values in self.arrays.items()}
-        parts = [self.sequences[row] for row in rows]
+        """Return the inputs of some windows, no longer than the longest of them."""
         sizes = self.size[rows]
-        valid = np.arange(self.window_size) < sizes[:, None]
+        end = sizes.max() if self.by_observation else None
+        if self.arrays is not None:
+            return {name: values[rows, :end] for name, values in self.arrays.items()}
+        parts = [self.sequences[row] for row in rows]
+        valid = np.arange(end) < sizes[:, None]
         values = np.zeros((*valid.shape, parts[0].shape[1]), dtype=np.float32)
         values[valid] = np.concatenate(parts)
         return {VALUES: values, batch.VALID: valid.astype(np.float32)}
+
+
+def _cut(rows: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+    """Cut rows into parts of a size, the last maybe shorter."""
+    return np.split(rows, np.arange(size, len(rows), max(size, 1)))
 
 
 class _Batches:
@@ -269,9 +315,7 @@ class _Batches:
     def __iter__(
         self,
     ) -> Iterator[tuple[Arrays, NDArray[np.int64], NDArray[np.float64]]]:
-        rows = self.rows if self.rng is None else self.rng.permutation(self.rows)
-        for first in range(0, len(rows), self.batch_size):
-            part = rows[first : first + self.batch_size]
+        for part in self.windows.batches(self.rows, self.batch_size, self.rng):
             labels = self.labels[self.windows.owner[part]]
             yield self.windows.take(part), labels, self.share[part]
 
@@ -337,9 +381,13 @@ class _HeadPredictor:
     ) -> tuple[_Windows, NDArray[np.float64]]:
         windows = self.method._windows(objects)  # noqa: SLF001 - two halves of one thing
         size = self.method.training.batch_size
-        rows = np.arange(len(windows.size))
-        parts = np.split(rows, np.arange(size, len(rows), size))
-        probabilities = [
-            _softmax(self.model.predict_on_batch(windows.take(part))) for part in parts
-        ]
-        return windows, np.concatenate(probabilities)
+        parts = windows.batches(np.arange(len(windows.size)), size)
+        found = np.concatenate(
+            [
+                _softmax(self.model.predict_on_batch(windows.take(part)))
+                for part in parts
+            ]
+        )
+        probabilities = np.empty_like(found)
+        probabilities[np.concatenate(parts)] = found
+        return windows, probabilities

@@ -24,6 +24,7 @@ __all__ = [
 Row = Mapping[str, Any]
 
 _ROWS: Final = "rows"
+_SEVERAL: Final = "results"
 _FIELDS: Final = ("dataset", "method", "classifier", "samples_per_class")
 _MEASURED: Final = ("rmse_before", "rmse_after", "minutes")
 
@@ -34,8 +35,9 @@ def read_results(path: str | Path) -> list[dict[str, Any]]:
     Parameters
     ----------
     path : str or pathlib.Path
-        A JSON file with a list of rows, or an object that has them under ``rows``; or
-        the folder with a ``results.json``.
+        A JSON file with a list of rows, or an object that has them under ``rows``, or
+        several such objects by data set under ``results``; or the folder with a
+        ``results.json``.
 
     Returns
     -------
@@ -55,7 +57,7 @@ def read_results(path: str | Path) -> list[dict[str, Any]]:
         raise ConfigError(
             f"Results are a JSON file. Received: path={file} ({error})."
         ) from error
-    rows = content.get(_ROWS) if isinstance(content, dict) else content
+    rows = _rows_in(content)
     if not isinstance(rows, list) or not all(
         isinstance(row, dict) and set(_FIELDS) <= set(row) for row in rows
     ):
@@ -66,6 +68,19 @@ def read_results(path: str | Path) -> list[dict[str, Any]]:
     if not rows:
         raise ConfigError(f"Results hold at least one row. Received: path={file}.")
     return rows
+
+
+def _rows_in(content: Any) -> Any:
+    """Return the rows of one benchmark or of several, or whatever stands there."""
+    if not isinstance(content, dict):
+        return content
+    parts = content.get(_SEVERAL)
+    if not isinstance(parts, dict):
+        return content.get(_ROWS)
+    found = [_rows_in(part) for part in parts.values()]
+    if all(isinstance(rows, list) for rows in found):
+        return [row for rows in found for row in rows]
+    return None
 
 
 def select_rows(rows: Sequence[Row], **values: Iterable[str]) -> list[Row]:

@@ -1,5 +1,8 @@
 """Train the weights of this folder: `python presets/macho-period/train.py --help`.
 
+Those of `presets/mini` as well, with another `--encoder` and the signature of a preset
+that has one (`--signature-of`).
+
 Real light curves come from Parquet files with list columns (id, label, band, mjd, mag,
 err), simulated ones from `astromer.simulate` on four surveys' cadences. The run is
 bounded by wall time, so the learning rate follows the clock, a cosine to zero. Weights
@@ -24,7 +27,7 @@ from astromer import Astromer
 from astromer.lightcurve import LightCurve
 from astromer.models import EncoderConfig, Reconstructor
 from astromer.pipeline import MaskingConfig, load_dataset
-from astromer.presets import save_preset
+from astromer.presets import load_preset, save_preset
 from astromer.simulate import iterate_survey
 from astromer.training import R2, ReconstructionLoss, SignatureOptions
 
@@ -166,10 +169,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def sign(arguments: argparse.Namespace) -> None:
-    """Add a signature to what was trained; leave `signed.weights.h5` behind.
-
-    Classes are known of simulated light curves alone.
-    """
+    """Add a signature to what was trained; leave `signed.weights.h5` behind."""
     out = arguments.out
     report = json.loads((out / "training.json").read_text())
     plain = Reconstructor(EncoderConfig.from_dict(report["encoder"]))
@@ -182,6 +182,34 @@ def sign(arguments: argparse.Namespace) -> None:
     }
     model = Astromer(EncoderConfig.from_dict(options))
     copy_weights(plain, model)
+    report["encoder"] = model.config.to_dict()
+    if arguments.signature_of:
+        report["signature"] = {"of": arguments.signature_of}
+        copy_signature(arguments.signature_of, model)
+    else:
+        report["signature"] = train_signature(arguments, model)
+    model.save_weights(out / "signed.weights.h5")
+    (out / "signed.json").write_text(json.dumps(report, indent=1) + "\n")
+
+
+def copy_signature(preset: str, model: Reconstructor) -> None:
+    """Copy the signature of a preset, whose descriptions must be the same."""
+    source = load_preset(preset, Reconstructor)
+    names = ("num_periods", "period_harmonics", "max_frequency", "num_frequencies")
+    for name in (*names, "signature_dim", "signature_units", "window_size"):
+        theirs, ours = getattr(source.config, name), getattr(model.config, name)
+        if theirs != ours:
+            raise SystemExit(f"{preset} has {name}={theirs}. Received: {name}={ours}.")
+    layers = (part.encoder.get_layer("signature") for part in (source, model))
+    theirs, ours = layers
+    ours.set_weights(theirs.get_weights())
+
+
+def train_signature(arguments: argparse.Namespace, model: Astromer) -> dict:
+    """Train a signature; return what the report says of it.
+
+    Classes are known of simulated light curves alone.
+    """
     curves, num_real = load_data(arguments)
     curves[:num_real] = [
         dataclasses.replace(curve, class_name=None) for curve in curves[:num_real]
@@ -195,9 +223,7 @@ def sign(arguments: argparse.Namespace) -> None:
     losses = model.fit_signature(
         curves, views=arguments.views, **dataclasses.asdict(options)
     )
-    model.save_weights(out / "signed.weights.h5")
-    report["encoder"] = model.config.to_dict()
-    report["signature"] = {
+    return {
         "views": arguments.views,
         **dataclasses.asdict(options),
         "loss": round(float(losses[-100:].mean()), 3),
@@ -206,7 +232,6 @@ def sign(arguments: argparse.Namespace) -> None:
         "real_light_curves": num_real,
         "simulated_light_curves": len(curves) - num_real,
     }
-    (out / "signed.json").write_text(json.dumps(report, indent=1) + "\n")
 
 
 def copy_weights(plain: Reconstructor, model: Reconstructor) -> None:
@@ -218,13 +243,13 @@ def copy_weights(plain: Reconstructor, model: Reconstructor) -> None:
 
 
 def publish(run_folder: Path, preset: Path) -> None:
-    """Turn a finished run into the preset; the card is `README.md` beside this script.
+    """Turn a finished run into the preset, whose card is the `README.md` in its folder.
 
     `scores.json` in the run's folder, from the benchmarks, goes into the metadata.
     """
     report = json.loads((run_folder / "signed.json").read_text())
     config = EncoderConfig.from_dict(report["encoder"])
-    model = Astromer(config, name="astromer_macho_period")
+    model = Astromer(config, name=f"astromer_{preset.name.replace('-', '_')}")
     model.load_weights(run_folder / "signed.weights.h5")
     metadata = {
         "survey": "ASAS, Catalina; MACHO, ATLAS, OGLE and ZTF (simulated cadences)",
@@ -236,7 +261,7 @@ def publish(run_folder: Path, preset: Path) -> None:
         "training": report,
         "metrics": json.loads((run_folder / "scores.json").read_text()),
     }
-    card = (Path(__file__).parent / "README.md").read_text()
+    card = (preset / "README.md").read_text()
     save_preset(model, preset, metadata=metadata, card=card)
 
 
@@ -254,6 +279,7 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="weights to start from")
     parser.add_argument("--publish", type=Path, help="write the preset here at the end")
     parser.add_argument("--window-size", type=int, default=512, help="of the preset")
+    parser.add_argument("--signature-of", metavar="PRESET", help="take its signature")
     parser.add_argument("--signature-dim", type=int, default=128)
     parser.add_argument("--signature-steps", type=int, default=2500)
     parser.add_argument("--views", type=int, default=4, help="of each light curve")

@@ -19,6 +19,8 @@ from astromer.evaluation.heads import (
 from astromer.evaluation.objects import collect_objects
 from astromer.evaluation.representations import FrozenEmbedding, Sequences
 from astromer.inference import classify
+from astromer.models import Reconstructor
+from tests.models.windows import tiny_config
 
 pytestmark = pytest.mark.usefixtures("untraced")
 
@@ -52,11 +54,27 @@ def method_of(head, model, **options):
     return HeadMethod(head, config=model.config, **options)
 
 
-@pytest.mark.parametrize("head", [*HEADS, *WITHOUT_BLOCKS])
+@pytest.fixture
+def describing_model():
+    """A model whose embeddings end with a description and a signature."""
+    config = tiny_config(
+        window_size=8, magnitude_scale="visible", description=True, signature_dim=3
+    )
+    return Reconstructor(config, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("head", "model"),
+    [
+        *((head, "tiny_model") for head in (*HEADS, *WITHOUT_BLOCKS)),
+        ("embedding", "describing_model"),
+    ],
+)
 def test_probabilities_are_those_of_the_whole_network(
-    head, tiny_model, objects, monkeypatch
+    head, model, request, objects, monkeypatch
 ):
     """What the cache leaves out must not change a number."""
+    model = request.getfixturevalue(model)
     networks = []
     real = HeadMethod._network
 
@@ -65,10 +83,10 @@ def test_probabilities_are_those_of_the_whole_network(
         return networks[-1]
 
     monkeypatch.setattr(HeadMethod, "_network", remember)
-    predictor = fit(method_of(head, tiny_model), objects)
+    predictor = fit(method_of(head, model), objects)
     network = networks[0]
     if head in HEADS:
-        network.take_encoder_weights(tiny_model.encoder)
+        network.take_encoder_weights(model.encoder)
     curves = [curve for item in objects for curve in item.light_curves]
     expected = classify(network, curves, per="window")
     windows = predictor.predict_windows(objects)
@@ -198,10 +216,11 @@ class Recorded:
         self.seen = weights
 
 
-def windows_of(*owners):
+def windows_of(*owners, by_observation=False):
     """Windows of 1, 2, 3 ... observations that belong to objects."""
-    places = np.arange(len(owners))
-    return _Windows({"x": places}, [], places + 1, np.array(owners), 8)
+    sizes = np.arange(len(owners)) + 1
+    values = np.where(np.arange(sizes.max()) < sizes[:, None], sizes[:, None], 0)
+    return _Windows({"x": values}, [], sizes, np.array(owners), by_observation)
 
 
 @pytest.mark.parametrize(
@@ -238,12 +257,27 @@ def test_windows_of_an_object_weigh_as_much_as_one():
     assert _mean_loss(model, one) == pytest.approx(expected)
 
 
-def test_order_is_new_in_every_pass():
-    windows = windows_of(*range(40))
+@pytest.mark.parametrize("by_observation", [False, True])
+def test_order_is_new_in_every_pass(by_observation):
+    windows = windows_of(*range(40), by_observation=by_observation)
     data = _Batches(
         windows, np.arange(40), np.zeros(40, np.int64), batch_size=16, seed=1
     )
-    passes = [np.concatenate([inputs["x"] for inputs, *_ in data]) for _ in range(2)]
+    passes = [np.concatenate([inputs["x"][:, 0] for inputs, *_ in data]) for _ in "ab"]
     assert not np.array_equal(*passes)
     for order in passes:
-        np.testing.assert_array_equal(np.sort(order), np.arange(40))
+        np.testing.assert_array_equal(np.sort(order), np.arange(40) + 1)
+
+
+def test_windows_of_like_length_share_batches():
+    windows = windows_of(*range(300), by_observation=True)
+    rows = np.random.default_rng(0).permutation(300)
+    batches = windows.batches(rows, 16)
+    lengths = [windows.take(part)["x"].shape[1] for part in batches]
+    assert lengths == [*range(16, 300, 16), 300]
+    drawn = windows.batches(rows, 16, np.random.default_rng(1))
+    lengths = [windows.take(part)["x"].shape[1] for part in drawn]
+    # Sorted among 128 at a time; all as drawn would nearly all be close to 300.
+    assert sum(lengths) * 16 < 1.25 * windows.size.sum()
+    assert lengths != sorted(lengths)
+    np.testing.assert_array_equal(np.sort(np.concatenate(drawn)), np.arange(300))

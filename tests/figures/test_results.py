@@ -46,9 +46,22 @@ def test_results_are_read_from_a_file_or_its_folder(tmp_path, wrapped):
     assert read_results(tmp_path) == rows
 
 
+def test_results_of_several_data_sets_are_read_together(tmp_path):
+    rows = [row(20), row(20, dataset="crts")]
+    parts = {each["dataset"]: {"rows": [each]} for each in rows}
+    path = tmp_path / "few_shot.json"
+    path.write_text(json.dumps({"command": "", "results": parts}), encoding="utf-8")
+    assert read_results(path) == rows
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        (
+            '{"results": {"asas": {"rows": [{"method": "a"}]}}}',
+            "Results hold rows with",
+        ),
+        ('{"results": {"asas": {}}}', "Results hold rows with dataset, method"),
         ("not json", "Results are a JSON file. Received: path="),
         ("[]", "at least one row"),
         ("{}", "Results hold rows with dataset, method"),
