@@ -2,7 +2,7 @@
 
 `python -m benchmarks.embedding SHARED` measures, with the bundled preset `macho` and
 in one run: a large matrix product; forward passes of 64 full windows in every runtime
-and in bfloat16; `embed` on real Catalina light curves in every runtime against one
+(PyTorch too, where it is installed) and in bfloat16; `embed` on real Catalina light curves in every runtime against one
 object per call, as `light_curve.embed` does it with an ONNX export of the same weights.
 It writes `embedding.json` and `embedding.md` beside this script. Runtimes take turns,
 with a matrix product between them, so that all see the same machine; floating-point
@@ -12,14 +12,18 @@ operations are those of matrix products alone. `SHARED/data/crts_labelled.parque
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
+import importlib.util
 import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -38,6 +42,7 @@ from benchmarks.ceilings import multiply_matrices, take_turns
 from benchmarks.speed import CEILINGS, forward_flops
 
 HERE = Path(__file__).parent
+PRESET = "macho"
 RUNTIMES = ("keras", "onnx", "openvino")
 BATCH_SIZE = 64
 TARGETS = {"share_of_peak": 0.85, "over_one_by_one": 3.0, "bfloat16_speedup": 1.4}
@@ -55,6 +60,46 @@ def full_windows(config: EncoderConfig) -> dict[str, np.ndarray]:
         "valid": np.ones(shape, bool),
         "hidden": np.zeros(shape, bool),
     }
+
+
+@contextlib.contextmanager
+def on_torch(
+    batch: dict[str, np.ndarray],
+) -> Iterator[tuple[Work, np.ndarray] | None]:
+    """Yield what runs a batch through the encoder on PyTorch, and what comes out.
+
+    None where PyTorch is not installed. It has a process of its own, which waits while
+    others have their turn.
+    """
+    if importlib.util.find_spec("torch") is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        given, out = Path(folder) / "batch.npz", Path(folder) / "out.npy"
+        np.savez(given, **batch)
+        module = "benchmarks.torch_forward"
+        with subprocess.Popen(
+            [sys.executable, "-m", module, PRESET, str(given), str(out)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+
+            def wait_for(answer: str) -> None:
+                found = process.stdout.readline().strip()
+                if found != answer:
+                    raise RuntimeError(f"{module} has ended. Received: {found!r}.")
+
+            def run() -> None:
+                process.stdin.write("again\n")
+                process.stdin.flush()
+                wait_for("done")
+
+            wait_for("ready")
+            yield run, np.load(out)
+            process.stdin.close()
 
 
 def measure_forward(models: dict[str, Astromer], repeats: int) -> dict[str, Any]:
@@ -77,7 +122,12 @@ def measure_forward(models: dict[str, Astromer], repeats: int) -> dict[str, Any]
     works: dict[str, Work] = {
         name: functools.partial(function, batch) for name, function in functions.items()
     }
-    turns = take_turns(functools.partial(multiply_matrices, "float32"), works, repeats)
+    outputs = {name: work() for name, work in works.items()}
+    with on_torch(batch) as peer:
+        if peer is not None:
+            works["torch"], outputs["torch"] = peer
+        product = functools.partial(multiply_matrices, "float32")
+        turns = take_turns(product, works, repeats)
     seconds = {name: statistics.median(times) for name, (times, _) in turns.items()}
     flops = BATCH_SIZE * forward_flops(config)
     shares = {
@@ -87,7 +137,6 @@ def measure_forward(models: dict[str, Astromer], repeats: int) -> dict[str, Any]
         for name, (times, peaks) in turns.items()
     }
     peaks = [peak for _, beside in turns.values() for peak in beside]
-    expected = functions["keras"](batch)
     return {
         "peak_gflops": round(statistics.median(peaks) / 1e9, 1),
         "gflop": round(flops / 1e9, 1),
@@ -97,7 +146,7 @@ def measure_forward(models: dict[str, Astromer], repeats: int) -> dict[str, Any]
                 "windows_per_second": round(BATCH_SIZE / value, 1),
                 "share_of_peak": round(shares[name], 3),
                 "difference_from_keras": float(
-                    np.abs(functions[name](batch) - expected).max()
+                    np.abs(outputs[name] - outputs["keras"]).max()
                 ),
             }
             for name, value in seconds.items()
@@ -209,7 +258,7 @@ def write(report: dict[str, Any]) -> None:
     about = (
         f"`{report['command']}`; {report['machine']}; {versions}. Load average "
         f"{report['load_average'][0]:.1f} before and {report['load_average'][1]:.1f} "
-        "after. Preset `macho`. Medians; all take turns."
+        f"after. Preset `{PRESET}`. Medians; all take turns."
     )
     peak = (
         f"{forward['gflop']} GFLOP in matrix products, learned residuals included; "
@@ -278,14 +327,15 @@ def main() -> None:
     options = parser.parse_args()
     load = [os.getloadavg()[0]]
     models = {
-        "float32": Astromer.from_pretrained("macho"),
-        "bfloat16": Astromer.from_pretrained("macho", dtype="mixed_bfloat16"),
+        "float32": Astromer.from_pretrained(PRESET),
+        "bfloat16": Astromer.from_pretrained(PRESET, dtype="mixed_bfloat16"),
     }
     curves = read_curves(options.shared, options.curves)
     forward = measure_forward(models, options.repeats)
     embed = measure_embed(models, curves, options.repeats)
     load.append(os.getloadavg()[0])
-    packages = ("keras", "tensorflow", "onnxruntime", "openvino", "light-curve")
+    packages = ["keras", "tensorflow", "onnxruntime", "openvino", "light-curve"]
+    packages += ["torch"] if "torch" in forward["rows"] else []
     write(
         {
             "command": "python -m benchmarks.embedding SHARED",

@@ -280,11 +280,12 @@ class _Windows:
     def take(self, rows: NDArray[np.int64]) -> Arrays:
         """Return the inputs of some windows, no longer than the longest of them."""
         sizes = self.size[rows]
-        end = sizes.max() if self.by_observation else None
+        longest = int(sizes.max())
         if self.arrays is not None:
+            end = longest if self.by_observation else None
             return {name: values[rows, :end] for name, values in self.arrays.items()}
         parts = [self.sequences[row] for row in rows]
-        valid = np.arange(end) < sizes[:, None]
+        valid = np.arange(longest) < sizes[:, None]
         values = np.zeros((*valid.shape, parts[0].shape[1]), dtype=np.float32)
         values[valid] = np.concatenate(parts)
         return {VALUES: values, batch.VALID: valid.astype(np.float32)}

@@ -256,8 +256,9 @@ used: MACHO is present through simulated stars on its cadence.
 and the Catalina surveys (unfiltered), and {simulated:,} simulated ones
 (`astromer.simulate`, cadence `macho`, R). Observations with an uncertainty outside
 (0, 1) mag were dropped, light curves with fewer than 20 observations too. Left out of
-the training: 1,291 ASAS stars that serve as test stars of few-shot benchmarks, 500
-Catalina curves for the scores below, and every labeled Catalina star.
+the training: 1,291 ASAS light curves, of the 1,261 stars that few-shot benchmarks test
+on and 30 that the catalog has under a second name; 500 Catalina curves for the scores
+below, and every labeled Catalina star.
 
 ## Training
 
