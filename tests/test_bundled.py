@@ -2,13 +2,17 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import astromer.bundled
 from astromer import EncoderConfig, describe_preset, read_records, sample_records
 from astromer.bundled import bundled_folder
+from astromer.models import Reconstructor
+from astromer.presets import load_preset
 from astromer.records import Manifest, verify_records
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,13 +64,38 @@ def test_card_of_the_preset_says_whose_training_it_was():
     assert preset.metadata["metrics"].keys() >= {"asas_acvs", "simulated_macho"}
 
 
-def test_card_of_the_period_preset_has_scores_and_limits():
-    preset = describe_preset("macho-period")
-    assert preset.num_parameters == 1_143_552
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("macho-period", 1_143_552), ("mini", 586_848)]
+)
+def test_card_of_a_period_preset_has_scores_and_limits(name, parameters):
+    preset = describe_preset(name)
+    assert preset.num_parameters == parameters
     stored = json.loads((preset.path / "config.json").read_text(encoding="utf-8"))
     config = EncoderConfig.from_dict(stored["encoder"])
     assert f"# {config.vector_channels} values per light curve" in preset.card
-    assert preset.metadata["metrics"].keys() == {"ASAS", "Catalina"}
+    metrics = preset.metadata["metrics"]
+    assert metrics.keys() == {"ASAS", "Catalina"}
+    # In a row of the card's tables stands what `embed` and `reconstruct` reach.
+    rows = [line for line in preset.card.splitlines() if line.startswith(f"| **{name}")]
+    for survey in metrics.values():
+        assert len(survey) == 5
+        for score in survey.values():
+            assert any(f"{score:.3f}" in row for row in rows), score
     for words in ("## Data", "## Scores", "## Limits", "train.py", "MIT license"):
         assert words in preset.card
-    assert "{" not in preset.card
+    assert not re.search(r"\{\w*\}|@\w+@", preset.card)
+
+
+def test_bundled_presets_are_small():
+    for folder in bundled_folder("presets").iterdir():
+        weights = folder / "model.weights.h5"
+        assert weights.stat().st_size < 16e6, folder.name
+
+
+def test_presets_that_find_periods_share_a_signature():
+    found = [
+        load_preset(name, Reconstructor).encoder.get_layer("signature").get_weights()
+        for name in ("macho-period", "mini")
+    ]
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)

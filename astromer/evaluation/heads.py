@@ -8,6 +8,7 @@ blocks see the observations.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -71,8 +72,11 @@ class HeadTraining:
     epochs: int = 100
     """Most epochs."""
     patience: int = 10
-    """Epochs without a smaller validation loss until training stops; the best weights
-    are kept. The validation set is a fifth of the training objects."""
+    """Most epochs without a smaller validation loss; then training stops, and the best
+    weights are kept. The validation set is a fifth of the training objects."""
+    patience_steps: int = 200
+    """Most steps without one, if they are two epochs at least: an epoch of thousands of
+    windows is worth many of a hundred."""
 
 
 class HeadMethod:
@@ -313,6 +317,10 @@ class _Batches:
         self.rng = None if seed is None else np.random.default_rng(seed)
         self.share = windows.share
 
+    def __len__(self) -> int:
+        """Return the number of batches in a pass."""
+        return math.ceil(len(self.rows) / self.batch_size)
+
     def __iter__(
         self,
     ) -> Iterator[tuple[Arrays, NDArray[np.int64], NDArray[np.float64]]]:
@@ -332,7 +340,8 @@ def _train(
     losses: list[float] = []
     best = 0
     kept = model.get_weights()
-    while len(losses) < training.epochs and len(losses) - best <= training.patience:
+    patience = min(training.patience, max(2, training.patience_steps // len(train)))
+    while len(losses) < training.epochs and len(losses) - best <= patience:
         for inputs, labels, shares in train:
             model.train_on_batch(inputs, labels, sample_weight=shares)
         losses.append(_mean_loss(model, validation))

@@ -242,7 +242,7 @@ def copy_weights(plain: Reconstructor, model: Reconstructor) -> None:
                 target.get_layer(layer.name).set_weights(layer.get_weights())
 
 
-def publish(run_folder: Path, preset: Path) -> None:
+def publish(run_folder: Path, preset: Path, description: str) -> None:
     """Turn a finished run into the preset, whose card is the `README.md` in its folder.
 
     `scores.json` in the run's folder, from the benchmarks, goes into the metadata.
@@ -253,8 +253,7 @@ def publish(run_folder: Path, preset: Path) -> None:
     model.load_weights(run_folder / "signed.weights.h5")
     metadata = {
         "survey": "ASAS, Catalina; MACHO, ATLAS, OGLE and ZTF (simulated cadences)",
-        "description": "each observation knows its phase at the periods that the "
-        "light curve shows; trained by this project on a CPU",
+        "description": f"{description}; trained by this project on a CPU",
         "provenance": "our own training run",
         "license": "MIT",
         "citation": "Donoso-Oliva et al. (2026), Astromer 2; and this package",
@@ -278,6 +277,12 @@ def main() -> None:
     parser.add_argument("--encoder", default="{}", help="options as JSON")
     parser.add_argument("--start", type=Path, help="weights to start from")
     parser.add_argument("--publish", type=Path, help="write the preset here at the end")
+    parser.add_argument(
+        "--description",
+        default="each observation knows its phase at the periods that the light curve "
+        "shows",
+        help="of the preset, in its list",
+    )
     parser.add_argument("--window-size", type=int, default=512, help="of the preset")
     parser.add_argument("--signature-of", metavar="PRESET", help="take its signature")
     parser.add_argument("--signature-dim", type=int, default=128)
@@ -291,7 +296,7 @@ def main() -> None:
     if not (arguments.out / "signed.json").is_file():
         sign(arguments)
     if arguments.publish:
-        publish(arguments.out, arguments.publish)
+        publish(arguments.out, arguments.publish, arguments.description)
 
 
 if __name__ == "__main__":

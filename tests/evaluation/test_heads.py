@@ -242,6 +242,20 @@ def test_training_stops_and_goes_back_to_the_best_epoch(losses, epochs, best):
     assert model.seen == best
 
 
+@pytest.mark.parametrize(
+    ("steps", "epochs"), [(100, 6), (13, 5), (12, 5), (9, 4), (1, 3)]
+)
+def test_training_stops_after_epochs_or_steps_in_vain(steps, epochs):
+    """Three steps are an epoch here; the first is the best."""
+    windows = windows_of(*range(9), by_observation=True)
+    data = _Batches(windows, np.arange(9), np.zeros(9, int), batch_size=3, seed=0)
+    assert len(data) == len(list(data)) == 3
+    model = Recorded([1.0] * 3 * 20)
+    training = HeadTraining(epochs=20, patience=5, patience_steps=steps)
+    facts = _train(model, data, data, training)
+    assert facts == {"epochs": epochs, "best_epoch": 1}
+
+
 def test_windows_of_an_object_weigh_as_much_as_one():
     windows = windows_of(0, 0, 1)
     labels = np.array([0, 1])
