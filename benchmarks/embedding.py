@@ -2,11 +2,12 @@
 
 `python -m benchmarks.embedding SHARED` measures, with the bundled preset `macho` and
 in one run: a large matrix product; forward passes of 64 full windows in every runtime
-(PyTorch too, where it is installed) and in bfloat16; `embed` on real Catalina light curves in every runtime against one
-object per call, as `light_curve.embed` does it with an ONNX export of the same weights.
-It writes `embedding.json` and `embedding.md` beside this script. Runtimes take turns,
-with a matrix product between them, so that all see the same machine; floating-point
-operations are those of matrix products alone. `SHARED/data/crts_labelled.parquet` holds columns id, mjd, mag and err.
+(PyTorch too, where it is installed) and in bfloat16; `embed` on real Catalina light
+curves in every runtime against one object per call, as `light_curve.embed` does it with
+an ONNX export of the same weights. It writes `embedding.json` and `embedding.md` beside
+this script. Runtimes take turns, with a matrix product between them, so that all see the
+same machine; floating-point operations are those of matrix products alone.
+`SHARED/data/crts_labelled.parquet` holds columns id, mjd, mag and err.
 """
 
 from __future__ import annotations

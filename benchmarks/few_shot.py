@@ -46,16 +46,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
     results, texts = {}, []
-    for name, (data, splits, classes) in SURVEYS.items():
-        records = arguments.work / f"records_{Path(data).stem}"
-        if not records.exists():
-            convert(
-                "table",
-                arguments.shared / "data" / data,
-                records,
-                clip_percentiles=None,
-                min_observations=20,
-            )
+    for name, (_, splits, classes) in SURVEYS.items():
+        records = labeled_records(name, arguments.shared, arguments.work)
         out = arguments.work / f"{arguments.name}_{name}"
         with show_progress() as progress:
             results[name] = few_shot_benchmark(
@@ -79,6 +71,21 @@ def main() -> None:
     report = {"command": " ".join(command), "results": results}
     (HERE / f"{arguments.name}.json").write_text(json.dumps(report, indent=1) + "\n")
     (HERE / f"{arguments.name}.md").write_text("\n".join(texts))
+
+
+def labeled_records(name: str, shared: Path, work: Path) -> Path:
+    """Return a survey's light curves as records, none of them clipped."""
+    data = SURVEYS[name][0]
+    records = work / f"records_{Path(data).stem}"
+    if not records.exists():
+        convert(
+            "table",
+            shared / "data" / data,
+            records,
+            clip_percentiles=None,
+            min_observations=20,
+        )
+    return records
 
 
 def _choices(arguments: argparse.Namespace) -> list[str]:

@@ -377,6 +377,8 @@ def _window_sizes(length: int, window_size: int) -> NDArray[np.int64]:
 
 
 def _weights_hash(encoder: Any) -> str:
-    """Return a name for an encoder's numbers: options, weights, version of the code."""
+    """Return a name for an encoder's numbers: options, weights, precision, version."""
     weights = (np.ascontiguousarray(w).tobytes() for w in encoder.get_weights())
-    return hash_of(__version__, repr(encoder.config.to_dict()), *weights)[:12]
+    options = repr(encoder.config.to_dict())
+    precision = " ".join(layer.dtype_policy.name for layer in encoder.layers)
+    return hash_of(__version__, options, precision, *weights)[:12]

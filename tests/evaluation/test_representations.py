@@ -83,6 +83,19 @@ def test_embedding_of_other_encoders_is_their_last_block(tiny_model):
     assert (frozen.layer, frozen.name) == ("last", "tiny/last")
 
 
+def test_key_tells_precisions_and_weights_apart(tiny_model):
+    config = tiny_model.config
+    models = [
+        tiny_model,
+        Reconstructor(config, seed=0),
+        Reconstructor(config, seed=1),
+        Reconstructor(config, seed=0, dtype="mixed_bfloat16"),
+    ]
+    one, same, *others = (FrozenEmbedding(model, "tiny").key for model in models)
+    assert one == same
+    assert len({one, *others}) == 3
+
+
 def test_window_rows_are_those_of_inference(tiny_model, objects):
     frozen = FrozenEmbedding(tiny_model, "tiny")
     frozen.prepare(objects)
