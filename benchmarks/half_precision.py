@@ -114,7 +114,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shared", type=Path, help="folder with data/ and reference/")
     parser.add_argument("--work", type=Path, required=True, help="folder that is kept")
-    parser.add_argument("--preset", nargs="+", default=["macho", "macho-period", "mini"])
+    parser.add_argument(
+        "--preset", nargs="+", default=["macho", "macho-period", "mini"]
+    )
     options = parser.parse_args(arguments)
     _, file, classes = SURVEYS[SURVEY]
     splits = load_splits(options.shared / "reference" / "anchors" / file)

@@ -177,19 +177,22 @@ def layer_weights(rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
         If no row has any, or several rows have as many samples per class.
     """
     found: dict[int, NDArray[np.float64]] = {}
-    for row in rows:
-        folds = [f["layer_weights"] for f in _facts(row) if "layer_weights" in f]
-        if folds:
-            size = int(row["samples_per_class"])
-            if size in found:
-                raise _several("layer weights", rows)
-            found[size] = np.asarray(folds, dtype=np.float64)
+    with_weights = [row for row in rows if _weights_of_folds(row)]
+    for row in with_weights:
+        size = int(row["samples_per_class"])
+        if size in found:
+            raise _several("layer weights", with_weights)
+        found[size] = np.asarray(_weights_of_folds(row), dtype=np.float64)
     if not found:
         raise ConfigError(
             'The results hold no layer weights: only the head "gamma" has them. '
             f"Received: {_methods(rows)}."
         )
     return {f"{size} per class": found[size] for size in sorted(found)}
+
+
+def _weights_of_folds(row: Row) -> list[Any]:
+    return [fold["layer_weights"] for fold in _facts(row) if "layer_weights" in fold]
 
 
 def confusions(
