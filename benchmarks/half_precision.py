@@ -83,14 +83,17 @@ def compare(preset: str, objects: ObjectSet, splits: Splits) -> dict[str, Any]:
 def write(report: dict[str, Any]) -> None:
     """Write both files."""
     (HERE / "half_precision.json").write_text(json.dumps(report, indent=1) + "\n")
-    lines = [
-        "# bfloat16",
-        "",
+    about = (
         f"`{report['command']}`: labeled Catalina stars in float32 and with the policy "
         "mixed_bfloat16. Cosines of test stars' embeddings in both, each value less its "
         "mean over the stars and by its scatter; macro F1 per star of logistic "
         "regression, mean of three folds, with 20, 100 and 500 labels per class; and the "
-        "difference, with the interval of 95 % of bootstrap resamples of the stars.",
+        "difference, with the interval of 95 % of bootstrap resamples of the stars."
+    )
+    lines = [
+        "# bfloat16",
+        "",
+        about,
         "",
         "| Preset | Cosine | 5 % below | Labels | float32 | bfloat16 | Difference |",
         "|---|---:|---:|---:|---:|---:|---|",
