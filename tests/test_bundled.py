@@ -89,7 +89,7 @@ def test_card_of_a_period_preset_has_scores_and_limits(name, parameters):
 def test_bundled_presets_are_small():
     for folder in bundled_folder("presets").iterdir():
         weights = folder / "model.weights.h5"
-        assert weights.stat().st_size < 16e6, folder.name
+        assert weights.stat().st_size < 16 * 2**20, folder.name
 
 
 def test_presets_that_find_periods_share_a_signature():
