@@ -129,7 +129,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     write(
         {
-            "command": "python -m benchmarks.half_precision SHARED --work DIR",
+            "command": "python -m benchmarks.half_precision SHARED --work DIR --preset "
+            + " ".join(options.preset),
             "presets": {
                 preset: compare(preset, objects, splits) for preset in options.preset
             },
