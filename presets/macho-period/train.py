@@ -200,9 +200,8 @@ def copy_signature(preset: str, model: Reconstructor) -> None:
         theirs, ours = getattr(source.config, name), getattr(model.config, name)
         if theirs != ours:
             raise SystemExit(f"{preset} has {name}={theirs}. Received: {name}={ours}.")
-    layers = (part.encoder.get_layer("signature") for part in (source, model))
-    theirs, ours = layers
-    ours.set_weights(theirs.get_weights())
+    weights = source.encoder.get_layer("signature").get_weights()
+    model.encoder.get_layer("signature").set_weights(weights)
 
 
 def train_signature(arguments: argparse.Namespace, model: Astromer) -> dict:
