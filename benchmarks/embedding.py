@@ -38,13 +38,14 @@ from light_curve.embed import Astromer2
 
 from astromer import Astromer, EncoderConfig, LightCurve
 from astromer.inference import embedding, runner
+from astromer.inference.runtimes import Runtime
 from astromer.pipeline import tile_windows
 from benchmarks.ceilings import multiply_matrices, take_turns
 from benchmarks.speed import CEILINGS, forward_flops
 
 HERE = Path(__file__).parent
 PRESET = "macho"
-RUNTIMES = ("keras", "onnx", "openvino")
+RUNTIMES: tuple[Runtime, ...] = ("keras", "onnx", "openvino")
 BATCH_SIZE = 64
 TARGETS = {"share_of_peak": 0.85, "over_one_by_one": 3.0, "bfloat16_speedup": 1.4}
 
@@ -77,7 +78,8 @@ def on_torch(
         return
     with tempfile.TemporaryDirectory() as folder:
         given, out = Path(folder) / "batch.npz", Path(folder) / "out.npy"
-        np.savez(given, **batch)
+        arrays: dict[str, Any] = dict(batch)
+        np.savez(given, **arrays)
         module = "benchmarks.torch_forward"
         with subprocess.Popen(
             [sys.executable, "-m", module, PRESET, str(given), str(out)],
@@ -85,22 +87,23 @@ def on_torch(
             stdout=subprocess.PIPE,
             text=True,
         ) as process:
-            assert process.stdin is not None
-            assert process.stdout is not None
+            lines_in, lines_out = process.stdin, process.stdout
+            assert lines_in is not None
+            assert lines_out is not None
 
             def wait_for(answer: str) -> None:
-                found = process.stdout.readline().strip()
+                found = lines_out.readline().strip()
                 if found != answer:
                     raise RuntimeError(f"{module} has ended. Received: {found!r}.")
 
             def run() -> None:
-                process.stdin.write("again\n")
-                process.stdin.flush()
+                lines_in.write("again\n")
+                lines_in.flush()
                 wait_for("done")
 
             wait_for("ready")
             yield run, np.load(out)
-            process.stdin.close()
+            lines_in.close()
 
 
 def measure_forward(models: dict[str, Astromer], repeats: int) -> dict[str, Any]:
@@ -109,7 +112,7 @@ def measure_forward(models: dict[str, Astromer], repeats: int) -> dict[str, Any]
     batch = full_windows(config)
     last = (config.num_layers,)
 
-    def compile_for(dtype: str, runtime: str) -> Callable[..., np.ndarray]:
+    def compile_for(dtype: str, runtime: Runtime) -> Callable[..., np.ndarray]:
         encoder = models[dtype].encoder
         return runner.compiled(
             encoder,
@@ -118,7 +121,9 @@ def measure_forward(models: dict[str, Astromer], repeats: int) -> dict[str, Any]
             runtime,
         )
 
-    functions = {name: compile_for("float32", name) for name in RUNTIMES}
+    functions: dict[str, Callable[..., np.ndarray]] = {
+        name: compile_for("float32", name) for name in RUNTIMES
+    }
     functions["keras, bfloat16"] = compile_for("bfloat16", "keras")
     works: dict[str, Work] = {
         name: functools.partial(function, batch) for name, function in functions.items()
@@ -161,8 +166,8 @@ def read_curves(shared: Path, number: int) -> list[LightCurve]:
     rows = pl.read_parquet(shared / "data" / "crts_labelled.parquet")
     rows = rows.gather_every(max(len(rows) // number, 1)).head(number)
     return [
-        LightCurve(*(np.asarray(row[name]) for name in ("mjd", "mag", "err")))
-        for row in rows.select("mjd", "mag", "err").iter_rows(named=True)
+        LightCurve(np.asarray(time), np.asarray(mag), np.asarray(error))
+        for time, mag, error in rows.select("mjd", "mag", "err").iter_rows()
     ]
 
 

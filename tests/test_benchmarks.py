@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -219,3 +220,55 @@ def test_growth_goes_from_a_thousand_in_half_decades(tmp_path):
     ]
     draw(rows, tmp_path / "growth.png")
     assert (tmp_path / "growth.png").stat().st_size > 10_000
+
+
+@pytest.fixture
+def embedding_benchmark():
+    pytest.importorskip("onnxruntime", reason="needs the extra export")
+    pytest.importorskip("light_curve", reason="needs the extra benchmark")
+    from benchmarks import embedding
+
+    return embedding
+
+
+def stand_in(path, *lines):
+    """A program in place of the interpreter that runs PyTorch."""
+    path.write_text("\n".join([f"#!{sys.executable}", "import sys", *lines]))
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_torch_is_left_out_where_it_is_not_installed(embedding_benchmark, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with embedding_benchmark.on_torch({}) as peer:
+        assert peer is None
+
+
+def test_torch_runs_again_for_every_line(embedding_benchmark, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: "found")
+    program = stand_in(
+        tmp_path / "python",
+        "import numpy as np",
+        "given, out = sys.argv[-2:]",
+        "np.save(out, 2 * np.load(given)['x'])",
+        "print('ready', flush=True)",
+        "for _ in sys.stdin:",
+        f"    open({str(tmp_path / 'runs')!r}, 'a').write('.')",
+        "    print('done', flush=True)",
+    )
+    monkeypatch.setattr(sys, "executable", program)
+    with embedding_benchmark.on_torch({"x": np.arange(3)}) as (run, output):
+        assert output.tolist() == [0, 2, 4]
+        for _ in range(3):
+            run()
+    assert (tmp_path / "runs").read_text() == "..."
+
+
+def test_torch_that_fails_is_an_error(embedding_benchmark, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: "found")
+    monkeypatch.setattr(sys, "executable", stand_in(tmp_path / "python", "sys.exit(1)"))
+    with (
+        pytest.raises(RuntimeError, match=r"torch_forward has ended"),
+        embedding_benchmark.on_torch({"x": np.arange(3)}),
+    ):
+        pass

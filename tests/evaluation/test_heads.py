@@ -283,6 +283,18 @@ def test_order_is_new_in_every_pass(by_observation):
         np.testing.assert_array_equal(np.sort(order), np.arange(40) + 1)
 
 
+@pytest.mark.parametrize("head", [*HEADS, *WITHOUT_BLOCKS])
+def test_heads_that_look_at_observations_are_spared_padding(head, tiny_model, objects):
+    method = method_of(head, tiny_model)
+    method.prepare(objects)
+    windows = method._windows(objects)
+    short = np.flatnonzero(windows.size == windows.size.min())[:1]
+    shapes = {values.shape[1] for values in windows.take(short).values()}
+    vectors = {"gamma": 3, "mean": 1, "embedding": 1}
+    assert windows.size.min() < tiny_model.config.window_size
+    assert shapes == {vectors.get(head, windows.size.min())}
+
+
 def test_windows_of_like_length_share_batches():
     windows = windows_of(*range(300), by_observation=True)
     rows = np.random.default_rng(0).permutation(300)

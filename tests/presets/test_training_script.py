@@ -1,0 +1,90 @@
+"""The script that trained the bundled presets which find periods: what it hands on."""
+
+import argparse
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from astromer.models import Reconstructor
+from astromer.presets import describe_preset, save_preset
+from tests.models.windows import tiny_config
+
+SCRIPT = Path(__file__).resolve().parents[2] / "presets" / "macho-period" / "train.py"
+DESCRIBED = {"magnitude_scale": "visible", "description": True, "signature_dim": 3}
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("train_periods", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def signature(model):
+    return model.encoder.get_layer("signature").get_weights()
+
+
+@pytest.fixture
+def source(tmp_path):
+    model = Reconstructor(tiny_config(**DESCRIBED), seed=1)
+    return model, str(save_preset(model, tmp_path / "source", metadata={}, card="# s"))
+
+
+def test_signature_of_a_preset_is_copied_and_nothing_else(script, source):
+    theirs, preset = source
+    model = Reconstructor(tiny_config(**DESCRIBED), seed=2)
+    before = model.get_layer("head_dense").get_weights()
+    script.copy_signature(preset, model)
+    for one, other in zip(signature(theirs), signature(model), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(
+        before, model.get_layer("head_dense").get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_signature_of_other_descriptions_is_refused(script, source):
+    model = Reconstructor(tiny_config(**DESCRIBED, window_size=5), seed=2)
+    with pytest.raises(SystemExit, match=r"Received: window_size=5\."):
+        script.copy_signature(source[1], model)
+
+
+def test_run_is_signed_with_another_preset_and_published(script, source, tmp_path):
+    theirs, preset = source
+    options = theirs.config.to_dict()
+    plain = Reconstructor(tiny_config(**{**DESCRIBED, "signature_dim": 0}), seed=3)
+    run, out = tmp_path / "run", tmp_path / "published"
+    run.mkdir()
+    out.mkdir()
+    (out / "README.md").write_text("# mine\n")
+    plain.save_weights(run / "stage_1.weights.h5")
+    report = {"stages": [{}], "encoder": plain.config.to_dict()}
+    (run / "training.json").write_text(json.dumps(report))
+    (run / "scores.json").write_text(json.dumps({"ASAS": {"f1": 0.5}}))
+    arguments = argparse.Namespace(
+        out=run,
+        window_size=options["window_size"],
+        signature_dim=3,
+        signature_of=preset,
+    )
+    script.sign(arguments)
+    script.publish(run, out, "small")
+    found = describe_preset(str(out))
+    assert found.card == "# mine\n"
+    assert found.metadata["description"] == "small; trained by this project on a CPU"
+    assert found.metadata["metrics"] == {"ASAS": {"f1": 0.5}}
+    assert found.metadata["training"]["signature"] == {"of": preset}
+    model = script.load_preset(str(out), Reconstructor)
+    for one, other in zip(signature(theirs), signature(model), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for layer in ("head_norm", "head_dense"):
+        for one, other in zip(
+            plain.get_layer(layer).get_weights(),
+            model.get_layer(layer).get_weights(),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(one, other)
