@@ -1,6 +1,7 @@
 import json
 import socket
 import threading
+import time
 
 import pytest
 import tensorflow as tf
@@ -161,19 +162,25 @@ def test_workers_of_different_clusters_are_told():
     assert second.index == other.index
 
 
+def connect_when_open(host, port):
+    """The first connection that a thread's port takes, within 10 seconds."""
+    deadline = time.monotonic() + 10.0
+    while True:
+        try:
+            return socket.create_connection((host, port), timeout=1.0)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+
+
 def test_stranger_at_the_port_does_not_disturb():
     workers = local_workers(2)
     host, port = module._split(workers[0].addresses[0])
     thread = threading.Thread(target=meet_all, args=([workers[0]], 20.0))
     thread.start()
-    for _ in range(100):
-        try:
-            stranger = socket.create_connection((host, port), timeout=1.0)
-            break
-        except OSError:
-            continue
-    stranger.sendall(b"GET")
-    stranger.close()
+    with connect_when_open(host, port) as stranger:
+        stranger.sendall(b"GET")
     assert meet_all([workers[1]], 20.0) == {1: None}
     thread.join()
 
