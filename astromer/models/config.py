@@ -105,6 +105,7 @@ _VARIANTS: dict[str, dict[str, Any]] = {
         "shortest_period": 0.05,
         "magnitude_scale": "visible",
         "num_periods": 4,
+        "outlier_limit": 3.0,
         "description": True,
         "signature_dim": 128,
     },
@@ -218,6 +219,10 @@ class EncoderConfig(_Options):
     num_frequencies: int = 131_072
     """Frequencies searched, a power of two, in equal steps from zero: for periods good
     to a cycle over N days, `max_frequency` times N."""
+    outlier_limit: float | None = None
+    """Distance from a window's mean, in its scatters, beyond which an observation has
+    less of a say in the search for periods: its weight falls with the square of the
+    distance. None: all have the same."""
     description: bool = False
     """Whether an embedding ends with a description of the visible observations in plain
     numbers: what the encoder is told of a window, quantiles of the magnitudes, and a
@@ -306,6 +311,14 @@ class EncoderConfig(_Options):
             raise ConfigError(
                 f"`num_frequencies` must be a power of two, {MIN_FREQUENCIES} or more. "
                 f"Received: num_frequencies={size}."
+            )
+        if self.outlier_limit is None:
+            return
+        _check_number("outlier_limit", self.outlier_limit)
+        if not 1.0 <= self.outlier_limit < math.inf:
+            raise ConfigError(
+                "`outlier_limit` must be 1 or more, or None to trust all observations "
+                f"alike. Received: outlier_limit={self.outlier_limit}."
             )
 
     def _check_description(self) -> None:

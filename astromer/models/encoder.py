@@ -239,6 +239,7 @@ def _conditions(
             config.period_harmonics,
             config.max_frequency,
             config.num_frequencies,
+            config.outlier_limit,
             name="period_search",
         )(time, scaled, *masks)
         conditions.append(dense(config.input_dim, "phase_embedding", 0)(phases))

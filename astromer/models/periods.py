@@ -21,6 +21,9 @@ __all__ = [
 SMALLEST_SCATTER_MAG: Final = 1e-3
 """Added to the scatter of a window, so that a constant one has a scale too [mag]."""
 
+SMALLEST_SCATTER: Final = 1e-3
+"""The same in units of the scatter, where it is measured again without outliers."""
+
 NUM_PEAKS: Final = 12
 """Highest peaks of the periodogram that are fitted."""
 
@@ -136,6 +139,10 @@ class PeriodSearch(keras.layers.Layer):
         Highest frequency searched [1/d].
     num_frequencies : int
         Frequencies searched, a power of two.
+    outlier_limit : float, optional
+        Distance from the mean, in scatters of the window, beyond which an observation
+        counts for less: its weight falls with the square of the distance. By default
+        all count alike.
     """
 
     def __init__(
@@ -144,6 +151,7 @@ class PeriodSearch(keras.layers.Layer):
         num_harmonics: int,
         max_frequency: float,
         num_frequencies: int,
+        outlier_limit: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
@@ -151,6 +159,7 @@ class PeriodSearch(keras.layers.Layer):
         self.num_harmonics = num_harmonics
         self.max_frequency = max_frequency
         self.num_frequencies = num_frequencies
+        self.outlier_limit = outlier_limit
         self._columns = 1 << (num_frequencies.bit_length() // 2)
         self._rows = num_frequencies // self._columns
         self._step = max_frequency / num_frequencies
@@ -160,6 +169,10 @@ class PeriodSearch(keras.layers.Layer):
         weight = ops.cast(visible, "float32")
         count = ops.maximum(ops.sum(weight, axis=1, keepdims=True), 1.0)
         weight = weight / count
+        if self.outlier_limit is not None:
+            weight, count = _trust(scaled, weight, self.outlier_limit)
+            mean, scatter = _moments(scaled, weight)
+            scaled = (scaled - mean) / scatter
         peaks = self._peaks(time, weight * scaled)
         candidates = self._candidates(time, scaled, weight, count, peaks)
         fits = self._select(time, visible, candidates)
@@ -167,8 +180,10 @@ class PeriodSearch(keras.layers.Layer):
             time, scaled, weight, count, fits.frequency, self.num_harmonics
         )
         turned, share = self._from_faintest(fits)
-        per_observation = self._describe_observations(time, fits, turned, share)
         per_window = self._describe_window(fits, turned, share)
+        if self.outlier_limit is not None:
+            fits = _scale_back(fits, mean, scatter)
+        per_observation = self._describe_observations(time, fits, turned, share)
         return ops.stop_gradient(per_observation), ops.stop_gradient(per_window)
 
     def compute_output_shape(self, time_shape: Any, *_: Any, **__: Any) -> Any:
@@ -186,6 +201,7 @@ class PeriodSearch(keras.layers.Layer):
             "num_harmonics": self.num_harmonics,
             "max_frequency": self.max_frequency,
             "num_frequencies": self.num_frequencies,
+            "outlier_limit": self.outlier_limit,
         }
 
     def _peaks(self, time: Any, values: Any) -> Any:
@@ -332,6 +348,32 @@ class PeriodSearch(keras.layers.Layer):
         values = ops.concatenate(parts, axis=-1)
         width = 2 * PERIOD_CHANNELS + 2 + 2 * self.num_harmonics
         return ops.reshape(values, (-1, self.num_periods * width))
+
+
+def _trust(scaled: Any, weight: Any, limit: float) -> tuple[Any, Any]:
+    """Take weight from observations far from the mean, and say how many are left.
+
+    The number is that of equal weights which would scatter a mean as much.
+    """
+    weight = weight / ops.maximum(1.0, ops.square(scaled / limit))
+    weight = weight / ops.maximum(ops.sum(weight, axis=1, keepdims=True), _TINY)
+    squares = ops.sum(ops.square(weight), axis=1, keepdims=True)
+    return weight, ops.maximum(1.0 / ops.maximum(squares, _TINY), 1.0)
+
+
+def _moments(scaled: Any, weight: Any) -> tuple[Any, Any]:
+    mean = ops.sum(weight * scaled, axis=1, keepdims=True)
+    variance = ops.sum(weight * ops.square(scaled - mean), axis=1, keepdims=True)
+    return mean, ops.sqrt(ops.maximum(variance, _TINY)) + SMALLEST_SCATTER
+
+
+def _scale_back(fits: _Fits, mean: Any, scatter: Any) -> _Fits:
+    """Return fits in the units that magnitudes had before these were taken off."""
+    coefficients = scatter[..., None] * fits.coefficients
+    mean = mean[..., None] + coefficients[..., :1]
+    return fits._replace(
+        coefficients=ops.concatenate([mean, coefficients[..., 1:]], axis=-1)
+    )
 
 
 def fit_harmonics(

@@ -196,7 +196,8 @@ def copy_signature(preset: str, model: Reconstructor) -> None:
     """Copy the signature of a preset, whose descriptions must be the same."""
     source = load_preset(preset, Reconstructor)
     names = ("num_periods", "period_harmonics", "max_frequency", "num_frequencies")
-    for name in (*names, "signature_dim", "signature_units", "window_size"):
+    names += ("outlier_limit", "signature_dim", "signature_units", "window_size")
+    for name in names:
         theirs, ours = getattr(source.config, name), getattr(model.config, name)
         if theirs != ours:
             raise SystemExit(f"{preset} has {name}={theirs}. Received: {name}={ours}.")

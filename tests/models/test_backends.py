@@ -151,6 +151,7 @@ def test_periods_are_the_same_on_other_backends(run, tmp_path, rng):
         num_periods=2,
         period_harmonics=2,
         num_frequencies=4096,
+        outlier_limit=1.2,
         description=True,
     )
     inputs = make_inputs(rng, sizes=(80, 60), window_size=80)

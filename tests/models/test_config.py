@@ -61,6 +61,7 @@ OTHER_VALUES = {
     "period_harmonics": 3,
     "max_frequency": 12.0,
     "num_frequencies": 4096,
+    "outlier_limit": 2.5,
     "description": True,
     "signature_dim": 6,
     "signature_units": 12,
@@ -69,7 +70,8 @@ OTHER_VALUES = {
 
 def test_config_checks_every_field():
     names = {field.name for field in dataclasses.fields(EncoderConfig)}
-    checked = {*POSITIVE_INTEGERS, *CHOICES, *NUMBERS, *COUNTS, "description"}
+    checked = {*POSITIVE_INTEGERS, *CHOICES, *NUMBERS, *COUNTS}
+    checked |= {"description", "outlier_limit"}
     assert names == checked == set(OTHER_VALUES)
 
 
@@ -142,6 +144,9 @@ def test_config_raises_for_value_that_is_no_number(name, value):
         ({"max_frequency": float("inf")}, "Received: max_frequency=inf"),
         ({"num_frequencies": 5000}, "1024 or more. Received: num_frequencies=5000"),
         ({"num_frequencies": 512}, "1024 or more. Received: num_frequencies=512"),
+        ({"outlier_limit": 0.5}, "must be 1 or more, or None to trust all"),
+        ({"outlier_limit": float("nan")}, "Received: outlier_limit=nan"),
+        ({"outlier_limit": "3"}, "must be a number. Received: outlier_limit='3'"),
     ],
 )
 def test_config_raises_for_value_out_of_range(options, message):

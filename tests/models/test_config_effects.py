@@ -43,6 +43,7 @@ CHANGES = {
     "period_harmonics": (PERIODS, 1),
     "max_frequency": (PERIODS, 1.0),
     "num_frequencies": (PERIODS, 1024),
+    "outlier_limit": (PERIODS, 1.0),
     "description": ({"magnitude_scale": "visible"}, True),
     "signature_dim": (DESCRIBED, 3),
     "signature_units": ({**DESCRIBED, "signature_dim": 3}, 5),

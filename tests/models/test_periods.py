@@ -189,6 +189,53 @@ def test_higher_frequencies_are_not_searched(rng):
     assert frequencies_of(whole, max_frequency=4.0).max() < 4.01
 
 
+# --- Outliers
+
+
+def with_outliers(rng, period, noise=0.05):
+    """Return a window, a tenth of it far too bright or too faint."""
+    inputs = draw_window(rng, sawtooth(period), size=120, noise=noise)
+    wild = rng.choice(120, 12, replace=False)
+    inputs["mag"][0, wild] += rng.choice([-2.5, 2.5], 12).astype("float32")
+    return inputs, wild
+
+
+@pytest.mark.parametrize("limit", [1.5, 3.0])
+def test_outliers_weigh_what_astropy_gives_large_uncertainties(limit, rng):
+    inputs, _ = with_outliers(rng, 0.71)
+    seen = inputs["valid"] & ~inputs["hidden"]
+    _, whole, *_ = search(inputs, outlier_limit=limit)
+    time, mag = inputs["time"][seen].astype(float), inputs["mag"][seen].astype(float)
+    far = np.abs(mag - mag.mean()) / mag.std()
+    uncertainty = np.maximum(1.0, far / limit)
+    grid = np.arange(1, 100_000) * 1e-4
+    peer = LombScargle(time, mag, uncertainty, nterms=2)
+    power = peer.power(grid, method="fastchi2")
+    assert frequencies_of(whole)[0, 0] == pytest.approx(grid[power.argmax()], abs=5e-4)
+    # The ridge takes a little.
+    share = whole[0, 0, 2 * PERIOD_CHANNELS + 1]
+    assert power.max() - 0.05 < share < power.max() + 1e-3
+
+
+def test_outliers_spoil_a_fit_less_where_they_weigh_less(rng):
+    inputs, wild = with_outliers(rng, 0.71)
+    expected = sawtooth(0.71)(inputs["time"])
+    tame = np.setdiff1d(np.arange(120), wild)
+    errors = []
+    for limit in (None, 1.0):
+        each, _, mean, scatter = search(inputs, outlier_limit=limit)
+        fitted = each[..., 0, 0] * scatter + mean
+        errors.append(np.sqrt(np.mean((fitted - expected)[0, tame] ** 2)))
+    assert errors[1] < 0.8 * errors[0]
+
+
+def test_window_without_outliers_is_fitted_as_ever(rng):
+    inputs = draw_window(rng, sawtooth(2.9))
+    before, after = search(inputs), search(inputs, outlier_limit=10.0)
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_allclose(one, other, atol=5e-3)
+
+
 # --- Fits
 
 
@@ -229,9 +276,12 @@ def test_small_systems_are_solved_as_numpy_does(rng):
 # --- In the encoder
 
 
-@pytest.fixture(scope="module")
-def encoder():
-    return Encoder(tiny_config(**PERIOD_CONFIG, residual="identity"), seed=0)
+@pytest.fixture(scope="module", params=[None, 2.0], ids=["all_alike", "outliers"])
+def encoder(request):
+    config = tiny_config(
+        **PERIOD_CONFIG, outlier_limit=request.param, residual="identity"
+    )
+    return Encoder(config, seed=0)
 
 
 def test_hidden_magnitudes_change_nothing(encoder, rng):
@@ -296,6 +346,7 @@ def test_model_is_the_same_after_saving(rng, tmp_path):
 def test_named_config_is_built():
     config = EncoderConfig.from_name("astromer_period")
     assert (config.num_periods, config.block_norm) == (4, "before")
+    assert config.outlier_limit == 3.0
     model = Encoder(config, seed=0)
     names = {layer.name for layer in model.layers}
     assert {"period_search", "phase_embedding", "window_embedding"} <= names
