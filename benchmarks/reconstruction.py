@@ -22,6 +22,7 @@ from astromer.evaluation import (
     run_reconstruction,
     write_report,
 )
+from astromer.evaluation.reconstruction import ReconstructionMethod
 from astromer.models import Reconstructor
 from astromer.presets import load_preset
 from astromer.progress import show_progress
@@ -37,7 +38,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder that is kept")
     parser.add_argument("--preset", nargs="+", default=["macho"])
     arguments = parser.parse_args()
-    methods = [
+    methods: list[ReconstructionMethod] = [
         *map(Interpolation, INTERPOLATORS),
         *(
             PresetReconstruction(load_preset(name, Reconstructor), name)
@@ -61,7 +62,12 @@ def main() -> None:
         paths = write_report(out, results[name])
         texts.append(paths["results.md"].read_text(encoding="utf-8"))
     report = {
-        "command": "python benchmarks/reconstruction.py SHARED --work DIR",
+        "command": " ".join(
+            [
+                "python benchmarks/reconstruction.py SHARED --work DIR --preset",
+                *arguments.preset,
+            ]
+        ),
         "results": results,
     }
     (HERE / "reconstruction.json").write_text(json.dumps(report, indent=1) + "\n")
