@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 import keras
@@ -31,8 +32,10 @@ BASES: Final = (1.0, 0.5)
 """What a peak's frequency is multiplied by: the light curve of an eclipsing binary
 repeats at half the frequency of its highest peak."""
 
+OFFSET: Final = 0.35
+"""Steps of the grid between the fits at a peak and those below and above it."""
+
 _BIN: Final = 32
-_OFFSETS: Final = (-0.35, 0.0, 0.35)
 _RIDGE: Final = 0.3
 _PHASES: Final = 48
 _TINY: Final = 1e-12
@@ -240,27 +243,19 @@ class PeriodSearch(keras.layers.Layer):
         self, time: Any, scaled: Any, weight: Any, count: Any, peaks: Any
     ) -> _Fits:
         """Fit around each peak and its base; return the best of each."""
-        bases = np.array(BASES, np.float32)
-        offsets = np.array(_OFFSETS, np.float32) * np.float32(self._step)
-        center = ops.multiply(peaks[:, :, None], bases)
-        tried = center[..., None] + offsets * bases[:, None]
-        shape = (-1, NUM_PEAKS * len(BASES), len(_OFFSETS))
-        fits = fit_harmonics(
-            time,
-            scaled,
-            weight,
-            count,
-            ops.reshape(tried, (-1, shape[1] * shape[2])),
-            self.num_harmonics,
+        shape = (-1, NUM_PEAKS * len(BASES), 3)
+        offset = OFFSET * self._step
+        fits = fit_around_peaks(
+            time, scaled, weight, count, peaks, offset, self.num_harmonics
         )
         explained = ops.reshape(fits.explained, shape)
-        center = ops.reshape(center, (-1, shape[1]))
+        center = ops.reshape(fits.frequency, shape)[..., 1]
         low, middle, high = explained[..., 0], explained[..., 1], explained[..., 2]
         # The vertex of the parabola through the three.
         curvature = 2.0 * middle - low - high
         shift = 0.5 * (high - low) / ops.maximum(curvature, 1e-6)
-        shift = ops.clip(shift, -1.5, 1.5) * offsets[2]
-        scale = np.tile(bases, NUM_PEAKS)
+        shift = ops.clip(shift, -1.5, 1.5) * np.float32(offset)
+        scale = np.tile(np.array(BASES, np.float32), NUM_PEAKS)
         frequency = center + shift * scale
         return _Fits(frequency, ops.max(explained, axis=-1), None)
 
@@ -385,34 +380,107 @@ def fit_harmonics(
     The ridge is that of harmonics expected to fall with their order.
     """
     phase = _TWO_PI * _cycles(frequency[:, :, None] * time[:, None, :])
-    cosine, sine = ops.cos(phase), ops.sin(phase)
     columns = ops.stack([weight, weight * values], axis=-1)
-    ones = ops.ones_like(frequency)
+    orders = range(1, 2 * num_harmonics + 1)
+    real, imaginary = [], []
+    for cosine, sine in _powers(ops.cos(phase), ops.sin(phase), orders):
+        real.append(ops.matmul(cosine, columns))
+        imaginary.append(ops.matmul(sine, columns))
+    real, imaginary = ops.stack(real, axis=2), ops.stack(imaginary, axis=2)
     mean = ops.sum(weight * values, axis=1, keepdims=True)
-    sums = [(ones, 0.0 * ones)]
-    data = [(mean * ones, 0.0 * ones)]
-    power = cosine, sine
-    for order in range(1, 2 * num_harmonics + 1):
-        real, imaginary = ops.matmul(power[0], columns), ops.matmul(power[1], columns)
-        sums.append((real[..., 0], imaginary[..., 0]))
-        if order <= num_harmonics:
-            data.append((real[..., 1], imaginary[..., 1]))
-        if order < 2 * num_harmonics:
-            power = (
-                power[0] * cosine - power[1] * sine,
-                power[1] * cosine + power[0] * sine,
-            )
+    return _solve(frequency, real, imaginary, mean, count)
+
+
+def fit_around_peaks(
+    time: Any,
+    values: Any,
+    weight: Any,
+    count: Any,
+    peaks: Any,
+    offset: float,
+    num_harmonics: int,
+) -> _Fits:
+    """Fit at peaks and half their frequencies, and somewhat below and above both.
+
+    The same as `fit_harmonics` at frequencies (peak - offset, peak, peak + offset) and
+    half of these, for less. All that a peak needs are powers of one complex
+    exponential, at half its frequency. Below and above, they are products with powers
+    of a slow one, which all peaks of a window share: a third factor in the sums.
+    """
+    half = 0.5 * peaks[:, :, None] * time[:, None, :]
+    slow = (0.5 * offset) * time[:, None, :]
+    phase = _TWO_PI * _cycles(ops.concatenate([half, slow], axis=1))
+    columns = ops.stack([weight, weight * values], axis=-1)
+    # Harmonics of half a frequency, and then those of a whole one not yet among them.
+    at_half = range(1, 2 * num_harmonics + 1)
+    orders = [*at_half, *range(at_half[-1] + 2, 2 * at_half[-1] + 1, 2)]
+    real, imaginary = [], []
+    for cosine, sine in _powers(ops.cos(phase), ops.sin(phase), orders):
+        factors = ops.concatenate(
+            [
+                columns,
+                columns * cosine[:, -1, :, None],
+                columns * sine[:, -1, :, None],
+            ],
+            axis=-1,
+        )
+        real.append(ops.matmul(cosine[:, :-1], factors))
+        imaginary.append(ops.matmul(sine[:, :-1], factors))
+    real, imaginary = ops.stack(real, axis=2), ops.stack(imaginary, axis=2)
+    at = real[..., :2], imaginary[..., :2]
+    by_cosine = real[..., 2:4], imaginary[..., 2:4]
+    by_sine = real[..., 4:], imaginary[..., 4:]
+    real = [by_cosine[0] + by_sine[1], at[0], by_cosine[0] - by_sine[1]]
+    imaginary = [by_cosine[1] - by_sine[0], at[1], by_cosine[1] + by_sine[0]]
+    bases = [[orders.index(2 * order) for order in at_half], list(range(len(at_half)))]
+
+    def arranged(parts: list[Any]) -> Any:
+        """Return (batch, peaks times bases times offsets, orders, 2)."""
+        each = ops.stack(parts, axis=2)  # (batch, peaks, offsets, orders, 2)
+        each = ops.stack([ops.take(each, base, axis=3) for base in bases], axis=2)
+        number = peaks.shape[1] * len(bases) * len(parts)
+        return ops.reshape(each, (-1, number, len(at_half), 2))
+
+    tried = peaks[:, :, None] + np.array([-offset, 0.0, offset], np.float32)
+    tried = ops.stack([tried, 0.5 * tried], axis=2)
+    tried = ops.reshape(tried, (-1, peaks.shape[1] * len(bases) * 3))
+    mean = ops.sum(weight * values, axis=1, keepdims=True)
+    return _solve(tried, arranged(real), arranged(imaginary), mean, count)
+
+
+def _powers(cosine: Any, sine: Any, orders: Iterable[int]) -> Iterator[tuple[Any, Any]]:
+    """Yield cosine and sine of multiples of an angle.
+
+    Orders begin with 1 and 2, and each is one or two more than that before it.
+    """
+    held = {1: (cosine, sine)}
+    before = 0
+    for order in orders:
+        if order > 1:
+            (real, imaginary), (x, y) = held[before], held[order - before]
+            held[order] = real * x - imaginary * y, imaginary * x + real * y
+        before = order
+        yield held[order]
+
+
+def _solve(frequency: Any, real: Any, imaginary: Any, mean: Any, count: Any) -> _Fits:
+    """Solve the normal equations of fits, given sums of powers of an exponential.
+
+    `real` and `imaginary` have shape (batch, n, 2 * num_harmonics, 2): sums over
+    observations of weights, and of weights times values; `mean`, of shape (batch, 1),
+    is the latter's power of zero.
+    """
+    ones = ops.ones_like(frequency)[..., None]
+    num_harmonics = real.shape[2] // 2
     size = 2 * num_harmonics + 1
-    vector = ops.stack(
-        [data[(i + 1) // 2][int(i > 0 and i % 2 == 0)] for i in range(size)], axis=-1
+    products = ops.matmul(
+        ops.concatenate([ones, real[..., 0], imaginary[..., 0]], axis=-1),
+        ops.convert_to_tensor(_products_from_sums(num_harmonics)),
     )
-    matrix = ops.stack(
-        [
-            ops.stack([_product_sum(sums, i, j) for j in range(size)], axis=-1)
-            for i in range(size)
-        ],
-        axis=-2,
-    )
+    matrix = ops.reshape(products, (-1, frequency.shape[1], size, size))
+    waves = ops.stack([real[..., 1], imaginary[..., 1]], axis=-1)[:, :, :num_harmonics]
+    waves = ops.reshape(waves, (-1, frequency.shape[1], size - 1))
+    vector = ops.concatenate([mean[..., None] * ones, waves], axis=-1)
     orders = (np.arange(size) + 1) // 2
     ridge = np.diag(_RIDGE * orders**2 + 1e-4).astype(np.float32)
     matrix = matrix + ops.multiply(1.0 / count[:, :, None, None], ridge)
@@ -420,18 +488,28 @@ def fit_harmonics(
     return _Fits(frequency, ops.sum(coefficients * vector, axis=-1), coefficients)
 
 
-def _product_sum(sums: list[tuple[Any, Any]], row: int, column: int) -> Any:
-    """Return the weighted sum of two harmonics' product."""
-    j, row_is_sine = (row + 1) // 2, row > 0 and row % 2 == 0
-    k, column_is_sine = (column + 1) // 2, column > 0 and column % 2 == 0
-    total, difference = sums[j + k], sums[abs(j - k)]
-    if row_is_sine and column_is_sine:
-        return (difference[0] - total[0]) / 2.0
-    if not row_is_sine and not column_is_sine:
-        return (difference[0] + total[0]) / 2.0
-    # sin a cos b = (sin(a + b) + sin(a - b)) / 2
-    sign = float(np.sign(j - k) if row_is_sine else np.sign(k - j))
-    return (total[1] + sign * difference[1]) / 2.0
+def _products_from_sums(num_harmonics: int) -> Any:
+    """Return what makes the sums of products of two harmonics from sums of powers.
+
+    Shape (1 + 4 * num_harmonics, (1 + 2 * num_harmonics)**2): the product of two
+    sines or cosines is half a sum of the cosines or sines of two angles.
+    """
+    size = 2 * num_harmonics + 1
+    made = np.zeros((1 + 2 * (size - 1), size, size), np.float32)
+    for row, column in np.ndindex(size, size):
+        j, row_is_sine = (row + 1) // 2, row > 0 and row % 2 == 0
+        k, column_is_sine = (column + 1) // 2, column > 0 and column % 2 == 0
+        total, difference = j + k, abs(j - k)
+        if row_is_sine == column_is_sine:
+            made[difference, row, column] += 0.5
+            made[total, row, column] += -0.5 if row_is_sine else 0.5
+        else:
+            # sin a cos b = (sin(a + b) + sin(a - b)) / 2
+            made[size - 1 + total, row, column] += 0.5
+            sign = np.sign(j - k) if row_is_sine else np.sign(k - j)
+            if difference:
+                made[size - 1 + difference, row, column] += 0.5 * sign
+    return made.reshape(-1, size * size)
 
 
 def solve_positive(matrix: Any, vector: Any) -> Any:

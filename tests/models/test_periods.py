@@ -261,6 +261,29 @@ def test_harmonics_are_those_of_ridge_regression(rng):
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("num_harmonics", [1, 2, 4])
+def test_fits_around_peaks_are_those_at_each_frequency(num_harmonics, rng):
+    time = np.sort(rng.uniform(-50, 50, (2, 90))).astype("float32")
+    values = rng.normal(size=(2, 90)).astype("float32")
+    weight = rng.uniform(size=(2, 90)).astype("float32")
+    weight /= weight.sum(axis=1, keepdims=True)
+    count = np.full((2, 1), 70.0, "float32")
+    peaks = np.array([[0.31, 1.7, 4.9], [0.02, 0.9, 8.3]], "float32")
+    offset = 1e-3
+    tried = peaks[:, :, None] + np.array([-offset, 0.0, offset], "float32")
+    tried = np.stack([tried, 0.5 * tried], axis=2).reshape(2, -1)
+    arguments = time, values, weight, count
+    found = periods.fit_around_peaks(*arguments, peaks, offset, num_harmonics)
+    expected = periods.fit_harmonics(*arguments, tried, num_harmonics)
+    np.testing.assert_allclose(as_array(found.frequency), tried, rtol=1e-6)
+    np.testing.assert_allclose(
+        as_array(found.explained), as_array(expected.explained), atol=2e-4
+    )
+    np.testing.assert_allclose(
+        as_array(found.coefficients), as_array(expected.coefficients), atol=2e-3
+    )
+
+
 def test_small_systems_are_solved_as_numpy_does(rng):
     root = rng.normal(size=(3, 5, 7, 7))
     matrix = root @ np.swapaxes(root, -1, -2) + 0.5 * np.eye(7)
