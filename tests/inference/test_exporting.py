@@ -99,6 +99,29 @@ def test_onnx_file_gives_what_keras_gives_for_light_curves(exported, model, curv
     assert_same(found, by_keras(model, windows), windows.valid)
 
 
+def test_onnx_file_searches_periods_as_keras_does(rng, tmp_path):
+    searching = make_model(
+        residual="identity",
+        window_size=60,
+        magnitude_scale="visible",
+        num_periods=2,
+        period_harmonics=2,
+        num_frequencies=2048,
+        outlier_limit=1.2,
+    )
+    time = np.sort(rng.uniform(0.0, 90.0, (3, 60)), axis=1)
+    mags = np.sin(2 * np.pi * time / np.array([[0.7], [3.1], [11.0]]))
+    lengths = (60, 55, 40)
+    stars = [
+        LightCurve(t[:n], m[:n], np.full(n, 0.02))
+        for t, m, n in zip(time, mags, lengths, strict=True)
+    ]
+    windows = tile_windows(stars, searching.config.window_size)
+    export(searching, tmp_path / "periods.onnx", format="onnx")
+    found = run_file("onnx", tmp_path / "periods.onnx", as_inputs(windows))
+    assert_same(found, by_keras(searching, windows), windows.valid, atol=1e-3)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", FORMATS)
 def test_real_light_curves_give_what_the_preset_gives(kind, shared, tmp_path):
