@@ -229,6 +229,33 @@ def test_outliers_spoil_a_fit_less_where_they_weigh_less(rng):
     assert errors[1] < 0.8 * errors[0]
 
 
+def test_fit_with_outliers_is_weighted_ridge_regression(rng):
+    inputs, _ = with_outliers(rng, 0.71)
+    each, whole, mean, scatter = search(inputs, outlier_limit=1.5)
+    seen = inputs["valid"] & ~inputs["hidden"]
+    time = inputs["time"].astype(float)
+    scaled = (inputs["mag"][seen] - mean[0, 0]) / scatter[0, 0]
+    weight = 1 / np.maximum(1.0, np.abs(scaled) / 1.5) ** 2
+    weight /= weight.sum()
+    center = weight @ scaled
+    width = np.sqrt(weight @ (scaled - center) ** 2) + 1e-3
+    # As many equal weights would scatter a mean as much (Kish 1965).
+    effective = 1 / np.sum(weight**2)
+    order = np.arange(1, NUM_HARMONICS + 1)
+    angle = 2 * np.pi * frequencies_of(whole)[0, 0] * time[0, :, None] * order
+    waves = np.stack([np.cos(angle), np.sin(angle)], axis=-1).reshape(len(angle), -1)
+    design = np.column_stack([np.ones(len(angle)), waves])
+    ridge = np.diag(0.3 * np.repeat([0, *order], [1, *[2] * len(order)]) ** 2 + 1e-4)
+    left = design[seen[0]].T * weight
+    coefficients = np.linalg.solve(
+        left @ design[seen[0]] + ridge / effective, left @ (scaled - center) / width
+    )
+    expected = center + width * (design @ coefficients)
+    np.testing.assert_allclose(each[0, :, 0, 0], expected, atol=2e-3)
+    share = coefficients @ (left @ (scaled - center)) / width
+    assert whole[0, 0, 2 * PERIOD_CHANNELS + 1] == pytest.approx(share, abs=1e-3)
+
+
 def test_window_without_outliers_is_fitted_as_ever(rng):
     inputs = draw_window(rng, sawtooth(2.9))
     before, after = search(inputs), search(inputs, outlier_limit=10.0)

@@ -47,9 +47,12 @@ def test_signature_of_a_preset_is_copied_and_nothing_else(script, source):
         np.testing.assert_array_equal(one, other)
 
 
-def test_signature_of_other_descriptions_is_refused(script, source):
-    model = Reconstructor(tiny_config(**DESCRIBED, window_size=5), seed=2)
-    with pytest.raises(SystemExit, match=r"Received: window_size=5\."):
+@pytest.mark.parametrize(
+    ("name", "value"), [("window_size", 5), ("outlier_limit", 2.0)]
+)
+def test_signature_of_other_descriptions_is_refused(script, source, name, value):
+    model = Reconstructor(tiny_config(**{**DESCRIBED, name: value}), seed=2)
+    with pytest.raises(SystemExit, match=rf"Received: {name}={value}\."):
         script.copy_signature(source[1], model)
 
 
