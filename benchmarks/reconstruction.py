@@ -62,12 +62,8 @@ def main() -> None:
         paths = write_report(out, results[name])
         texts.append(paths["results.md"].read_text(encoding="utf-8"))
     report = {
-        "command": " ".join(
-            [
-                "python benchmarks/reconstruction.py SHARED --work DIR --preset",
-                *arguments.preset,
-            ]
-        ),
+        "command": "python benchmarks/reconstruction.py SHARED --work DIR --preset "
+        + " ".join(arguments.preset),
         "results": results,
     }
     (HERE / "reconstruction.json").write_text(json.dumps(report, indent=1) + "\n")

@@ -28,10 +28,6 @@ SMALLEST_SCATTER: Final = 1e-3
 NUM_PEAKS: Final = 12
 """Highest peaks of the periodogram that are fitted."""
 
-BASES: Final = (1.0, 0.5)
-"""What a peak's frequency is multiplied by: the light curve of an eclipsing binary
-repeats at half the frequency of its highest peak."""
-
 OFFSET: Final = 0.35
 """Steps of the grid between the fits at a peak and those below and above it."""
 
@@ -242,8 +238,8 @@ class PeriodSearch(keras.layers.Layer):
     def _candidates(
         self, time: Any, scaled: Any, weight: Any, count: Any, peaks: Any
     ) -> _Fits:
-        """Fit around each peak and its base; return the best of each."""
-        shape = (-1, NUM_PEAKS * len(BASES), 3)
+        """Fit around each peak and its half; return the best of each."""
+        shape = (-1, NUM_PEAKS * 2, 3)
         offset = OFFSET * self._step
         fits = fit_around_peaks(
             time, scaled, weight, count, peaks, offset, self.num_harmonics
@@ -255,7 +251,7 @@ class PeriodSearch(keras.layers.Layer):
         curvature = 2.0 * middle - low - high
         shift = 0.5 * (high - low) / ops.maximum(curvature, 1e-6)
         shift = ops.clip(shift, -1.5, 1.5) * np.float32(offset)
-        scale = np.tile(np.array(BASES, np.float32), NUM_PEAKS)
+        scale = np.tile(np.array([1.0, 0.5], np.float32), NUM_PEAKS)
         frequency = center + shift * scale
         return _Fits(frequency, ops.max(explained, axis=-1), None)
 
@@ -357,6 +353,7 @@ def _trust(scaled: Any, weight: Any, limit: float) -> tuple[Any, Any]:
 
 
 def _moments(scaled: Any, weight: Any) -> tuple[Any, Any]:
+    """Return the weighted mean and scatter, each of shape (batch, 1)."""
     mean = ops.sum(weight * scaled, axis=1, keepdims=True)
     variance = ops.sum(weight * ops.square(scaled - mean), axis=1, keepdims=True)
     return mean, ops.sqrt(ops.maximum(variance, _TINY)) + SMALLEST_SCATTER
@@ -402,6 +399,8 @@ def fit_around_peaks(
 ) -> _Fits:
     """Fit at peaks and half their frequencies, and somewhat below and above both.
 
+    The light curve of an eclipsing binary repeats at half the frequency of its highest
+    peak. Fits come peak by peak, the three of the whole frequency before those of half.
     The same as `fit_harmonics` at frequencies (peak - offset, peak, peak + offset) and
     half of these, for less. All that a peak needs are powers of one complex
     exponential, at half its frequency. Below and above, they are products with powers
@@ -432,18 +431,17 @@ def fit_around_peaks(
     by_sine = real[..., 4:], imaginary[..., 4:]
     real = [by_cosine[0] + by_sine[1], at[0], by_cosine[0] - by_sine[1]]
     imaginary = [by_cosine[1] - by_sine[0], at[1], by_cosine[1] + by_sine[0]]
-    bases = [[orders.index(2 * order) for order in at_half], list(range(len(at_half)))]
+    places = [[orders.index(base * order) for order in at_half] for base in (2, 1)]
 
     def arranged(parts: list[Any]) -> Any:
-        """Return (batch, peaks times bases times offsets, orders, 2)."""
-        each = ops.stack(parts, axis=2)  # (batch, peaks, offsets, orders, 2)
-        each = ops.stack([ops.take(each, base, axis=3) for base in bases], axis=2)
-        number = peaks.shape[1] * len(bases) * len(parts)
-        return ops.reshape(each, (-1, number, len(at_half), 2))
+        """Return (batch, fits, harmonics, 2)."""
+        each = ops.stack(parts, axis=2)  # (batch, peaks, 3, orders, 2)
+        each = ops.stack([ops.take(each, place, axis=3) for place in places], axis=2)
+        return ops.reshape(each, (-1, peaks.shape[1] * 6, len(at_half), 2))
 
     tried = peaks[:, :, None] + np.array([-offset, 0.0, offset], np.float32)
     tried = ops.stack([tried, 0.5 * tried], axis=2)
-    tried = ops.reshape(tried, (-1, peaks.shape[1] * len(bases) * 3))
+    tried = ops.reshape(tried, (-1, peaks.shape[1] * 6))
     mean = ops.sum(weight * values, axis=1, keepdims=True)
     return _solve(tried, arranged(real), arranged(imaginary), mean, count)
 
