@@ -42,11 +42,15 @@ def main() -> None:
     parser.add_argument("--layers", nargs="+", default=["last", "embedding"])
     parser.add_argument("--heads", nargs="*", default=["gamma", "mean"])
     parser.add_argument("--baselines", nargs="*", default=DEFAULT_BASELINES)
+    parser.add_argument("--sizes", nargs="+", type=int, help="labels per class; all")
+    parser.add_argument("--surveys", nargs="+", default=list(SURVEYS))
+    parser.add_argument("--finetune", action="store_true", help="encoders, too")
     parser.add_argument("--name", default="few_shot", help="of the two files written")
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
     results, texts = {}, []
-    for name, (_, splits, classes) in SURVEYS.items():
+    for name in arguments.surveys:
+        _, splits, classes = SURVEYS[name]
         records = labeled_records(name, arguments.shared, arguments.work)
         out = arguments.work / f"{arguments.name}_{name}"
         with show_progress() as progress:
@@ -57,6 +61,8 @@ def main() -> None:
                 layers=arguments.layers,
                 heads=arguments.heads,
                 baselines=arguments.baselines,
+                finetune=arguments.finetune,
+                sizes=arguments.sizes,
                 splits=arguments.shared / "reference" / "anchors" / splits,
                 classes=classes,
                 dataset=name,
@@ -90,9 +96,14 @@ def labeled_records(name: str, shared: Path, work: Path) -> Path:
 
 def _choices(arguments: argparse.Namespace) -> list[str]:
     """Return the options that decide what is measured, as they are written."""
-    names = ("preset", "layers", "heads", "baselines")
-    lists = [[f"--{name}", *getattr(arguments, name)] for name in names]
-    return [word for words in lists for word in words]
+    names = ["preset", "layers", "heads", "baselines"]
+    if arguments.sizes:
+        names.append("sizes")
+    if arguments.surveys != list(SURVEYS):
+        names.append("surveys")
+    lists = [[f"--{name}", *map(str, getattr(arguments, name))] for name in names]
+    words = [word for words in lists for word in words]
+    return [*words, "--finetune"] if arguments.finetune else words
 
 
 if __name__ == "__main__":

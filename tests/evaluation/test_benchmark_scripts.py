@@ -76,6 +76,31 @@ def test_few_labels_are_scored_on_the_splits_given(toy, tmp_path, monkeypatch):
     assert "| tiny/last | lr |" in (out / "toy.md").read_text()
 
 
+def test_a_part_of_the_benchmark_is_named_as_such(toy, tmp_path, monkeypatch):
+    preset, shared, out = toy
+    asked = {}
+
+    def benchmark(source, out, **options):
+        asked.update(options)
+        return {"dataset": options["dataset"]}
+
+    monkeypatch.setattr(few_shot, "few_shot_benchmark", benchmark)
+    monkeypatch.setattr(few_shot, "report_figures", lambda results: {})
+    page = tmp_path / "results.md"
+    page.write_text("# Toy\n")
+    monkeypatch.setattr(few_shot, "write_report", lambda *_: {"results.md": page})
+    surveys = {**few_shot.SURVEYS, "Other": ("none.parquet", "none.json", "a,b")}
+    monkeypatch.setattr(few_shot, "SURVEYS", surveys)
+    words = ["--preset", preset, "--surveys", "Toy", "--sizes", 2, 3, "--finetune"]
+    run(monkeypatch, few_shot, shared, "--work", tmp_path / "work", *words)
+    assert asked["dataset"] == "Toy"
+    assert asked["sizes"] == [2, 3]
+    assert asked["finetune"] is True
+    report = json.loads((out / "few_shot.json").read_text())
+    assert report["results"] == {"Toy": {"dataset": "Toy"}}
+    assert report["command"].endswith("--sizes 2 3 --surveys Toy --finetune")
+
+
 def test_hidden_points_are_scored_on_the_windows_given(toy, tmp_path, monkeypatch):
     preset, shared, out = toy
     words = [shared, "--work", tmp_path / "work", "--preset", preset]
