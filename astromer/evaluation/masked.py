@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from astromer.errors import ConfigError, unknown_name
 from astromer.evaluation.cache import hash_of
 from astromer.lightcurve import LightCurve
+from astromer.pipeline.options import NIGHT_GAP_D
 
 __all__ = [
     "Hiding",
@@ -30,8 +31,6 @@ Hiding = Literal["points", "nights"]
 WINDOW_SIZE: Final = 200
 WINDOWS_PER_CLASS: Final = 100
 HIDDEN_FRACTION: Final = 0.5
-NIGHT_GAP_D: Final = 0.25
-"""Observations further apart than this belong to different nights [d]."""
 MIN_VISIBLE: Final = 5
 UNKNOWN: Final = "unknown"
 

@@ -119,7 +119,8 @@ def mask_window(
         mag_err=light_curve.mag_err[part],
     )
     size = tf.constant([len(window)], tf.int64)
-    masks = select_masks(size, len(window), masking or MaskingConfig(), draw)
+    time = tf.constant(window.time[None])
+    masks = select_masks(time, size, masking or MaskingConfig(), draw)
     shown = apply_masks(tf.constant(window.mag[None]), masks, size, donors)
     probed, hidden, random = (mask.numpy()[0] for mask in masks)
     return MaskedWindow(window, shown.numpy()[0], probed, hidden, random)

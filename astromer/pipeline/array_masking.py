@@ -7,7 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from astromer.pipeline.options import WEIGHT_FLOOR, ErrorWeights, MaskingConfig
+from astromer.pipeline.options import (
+    NIGHT_GAP_D,
+    WEIGHT_FLOOR,
+    ErrorWeights,
+    MaskingConfig,
+)
 
 __all__ = ["MaskArrays", "apply_masks", "select_masks", "weigh_errors"]
 
@@ -24,8 +29,8 @@ class MaskArrays(NamedTuple):
 
 
 def select_masks(
+    time: NDArray[np.float32],
     size: NDArray[np.int64],
-    window_size: int,
     masking: MaskingConfig,
     rng: np.random.Generator,
 ) -> MaskArrays:
@@ -33,10 +38,10 @@ def select_masks(
 
     Parameters
     ----------
+    time : numpy.ndarray, shape (batch, window_size)
+        Rising times [d], which tell the nights; anything at padding.
     size : numpy.ndarray, shape (batch,), int64
         Real observations per window; they come first, padding after them.
-    window_size : int
-        Positions per window.
     masking : MaskingConfig
         Shares and what they refer to.
     rng : numpy.random.Generator
@@ -44,8 +49,9 @@ def select_masks(
     Returns
     -------
     masks : MaskArrays
-        Every subset of the stated size is equally likely.
+        Every subset of the stated size is equally likely, or every order of nights.
     """
+    window_size = time.shape[1]
     probed, visible, random = masking.counts(size)
     # A random number with the position as its last digit: no two are equal, so one
     # sort and a comparison give exact counts. Padding sorts last.
@@ -54,6 +60,9 @@ def select_masks(
     keys = rng.integers(
         largest // window_size, size=(len(size), window_size), dtype=np.int32
     )
+    if masking.whole_nights > 0:
+        whole = rng.random((len(size), 1)) < masking.whole_nights
+        keys = np.where(whole, np.take_along_axis(keys, _night_numbers(time), 1), keys)
     keys = np.where(positions < size[:, None], keys * window_size + positions, largest)
     order = np.sort(keys, axis=1)
 
@@ -101,6 +110,12 @@ def apply_masks(
     shown = mag.copy()
     shown[row, position] = mag[row, (position + step) % count]
     return shown
+
+
+def _night_numbers(time: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return which night of its window each observation belongs to, from 0."""
+    begins = np.diff(time, axis=1) >= NIGHT_GAP_D
+    return np.pad(np.cumsum(begins, axis=1), [(0, 0), (1, 0)])
 
 
 def weigh_errors(

@@ -392,7 +392,7 @@ class _Stages:
     def _mask(self, inputs: dict[str, Any], windows: Windows, seed: tf.Tensor) -> Any:
         mag = inputs[batch.MAG]
         masks = select_masks(
-            windows.size, self.window_size, self.masking, tf.random.fold_in(seed, 1)
+            inputs[batch.TIME], windows.size, self.masking, tf.random.fold_in(seed, 1)
         )
         shown = apply_masks(mag, masks, windows.size, tf.random.fold_in(seed, 2))
         targets = {

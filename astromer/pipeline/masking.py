@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from astromer.pipeline.options import MaskingConfig
+from astromer.pipeline.options import NIGHT_GAP_D, MaskingConfig
 
 __all__ = ["Masks", "apply_masks", "select_masks"]
 
@@ -25,16 +25,16 @@ class Masks(NamedTuple):
 
 
 def select_masks(
-    size: tf.Tensor, window_size: int, masking: MaskingConfig, seed: tf.Tensor
+    time: tf.Tensor, size: tf.Tensor, masking: MaskingConfig, seed: tf.Tensor
 ) -> Masks:
     """Draw exact numbers of probed, visible and random observations.
 
     Parameters
     ----------
+    time : tf.Tensor, shape (batch, window_size)
+        Rising times [d], which tell the nights; anything at padding.
     size : tf.Tensor, shape (batch,), int64
         Real observations per window; they come first, padding after them.
-    window_size : int
-        Positions per window.
     masking : MaskingConfig
         Shares and what they refer to.
     seed : tf.Tensor, shape (2,), int64
@@ -43,8 +43,9 @@ def select_masks(
     Returns
     -------
     masks : Masks
-        Every subset of the stated size is equally likely.
+        Every subset of the stated size is equally likely, or every order of nights.
     """
+    window_size = time.shape[1]
     probed, visible, random = masking.counts(np.arange(window_size + 1))
     rows = tf.shape(size)[0]
     # A random number with the position as its last digit: no two are equal, so a
@@ -52,6 +53,13 @@ def select_masks(
     bits = tf.random.stateless_uniform(
         [rows, window_size], seed, 0, tf.int32.max // window_size, tf.int32
     )
+    if masking.whole_nights > 0:
+        draw = tf.random.stateless_uniform([rows, 1], tf.random.fold_in(seed, 1))
+        bits = tf.where(
+            draw < masking.whole_nights,
+            tf.gather(bits, _night_numbers(time), batch_dims=1),
+            bits,
+        )
     positions = tf.range(window_size, dtype=tf.int32)
     valid = positions < tf.cast(size, tf.int32)[:, None]
     keys = tf.where(valid, bits * window_size + positions, tf.int32.max)
@@ -98,6 +106,12 @@ def apply_masks(
     donor = tf.range(window_size) + tf.minimum(step, others)
     donor = tf.where(donor < size, donor, donor - size)
     return tf.where(masks.random, tf.gather(mag, donor, batch_dims=1), mag)
+
+
+def _night_numbers(time: tf.Tensor) -> tf.Tensor:
+    """Return which night of its window each observation belongs to, from 0."""
+    begins = time[:, 1:] - time[:, :-1] >= NIGHT_GAP_D
+    return tf.pad(tf.cumsum(tf.cast(begins, tf.int32), axis=1), [[0, 0], [1, 0]])
 
 
 def _nth_smallest(

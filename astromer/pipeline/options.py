@@ -12,6 +12,7 @@ from astromer.errors import ConfigError, unknown_name
 
 __all__ = [
     "DEFAULT_WINDOW_SIZE",
+    "NIGHT_GAP_D",
     "WEIGHT_FLOOR",
     "ErrorWeights",
     "MaskingConfig",
@@ -38,6 +39,9 @@ DEFAULT_WINDOW_SIZE: Final = 200
 
 WEIGHT_FLOOR: Final = 1e-3
 """Smallest weight (`released`), and smallest scaled uncertainty (`paper`)."""
+
+NIGHT_GAP_D: Final = 0.25
+"""Observations this far apart or further belong to different nights [d]."""
 
 _ROUNDING_TOLERANCE: Final = 1e-9
 """Keeps 0.29 x 100 from being rounded down to 28."""
@@ -70,13 +74,22 @@ class MaskingConfig:
     """Share that is probed and yet visible; of the window, or of the probed set."""
     random_fraction: float = 0.1
     """Share that is probed and shows a random magnitude of the same window."""
+    whole_nights: float = 0.0
+    """Share of the windows whose probed, visible and random observations are drawn by
+    the night instead of one by one, so that no neighbor of an hour tells what is
+    hidden. The numbers stay exact: each subset cuts one night at most."""
 
     def __post_init__(self) -> None:
         if self.policy not in get_args(MaskingPolicy):
             raise ConfigError(
                 unknown_name("masking policy", self.policy, get_args(MaskingPolicy))
             )
-        for name in ("probed_fraction", "visible_fraction", "random_fraction"):
+        for name in (
+            "probed_fraction",
+            "visible_fraction",
+            "random_fraction",
+            "whole_nights",
+        ):
             value = getattr(self, name)
             if not 0.0 <= value <= 1.0:
                 raise ConfigError(

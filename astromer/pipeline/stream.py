@@ -293,7 +293,7 @@ def _mask(
     error_weights: ErrorWeights,
     rng: np.random.Generator,
 ) -> Batch:
-    masks = select_masks(windows.size, windows.mag.shape[1], masking, rng)
+    masks = select_masks(windows.time, windows.size, masking, rng)
     inputs = _inputs(windows)
     inputs[batch.MAG] = apply_masks(windows.mag, masks, windows.size, rng)
     inputs[batch.HIDDEN] = masks.hidden

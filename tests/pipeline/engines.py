@@ -23,9 +23,18 @@ class TensorFlow:
     Masks = masking.Masks
 
     @staticmethod
-    def select(sizes: Any, window_size: int, config: MaskingConfig, seed: Any) -> Any:
+    def select(
+        sizes: Any,
+        window_size: int,
+        config: MaskingConfig,
+        seed: Any,
+        time: Array | None = None,
+    ) -> Any:
         masks = masking.select_masks(
-            tf.constant(sizes, tf.int64), window_size, config, tf.constant(seed)
+            tf.constant(_times(time, sizes, window_size)),
+            tf.constant(sizes, tf.int64),
+            config,
+            tf.constant(seed),
         )
         return masking.Masks(*(part.numpy() for part in masks))
 
@@ -60,9 +69,18 @@ class Numpy:
     Masks = array_masking.MaskArrays
 
     @staticmethod
-    def select(sizes: Any, window_size: int, config: MaskingConfig, seed: Any) -> Any:
+    def select(
+        sizes: Any,
+        window_size: int,
+        config: MaskingConfig,
+        seed: Any,
+        time: Array | None = None,
+    ) -> Any:
         return array_masking.select_masks(
-            np.array(sizes), window_size, config, np.random.default_rng(seed)
+            _times(time, sizes, window_size),
+            np.array(sizes),
+            config,
+            np.random.default_rng(seed),
         )
 
     @staticmethod
@@ -84,6 +102,13 @@ class Numpy:
     @staticmethod
     def tiles(lengths: Any, window_size: int, tiling: Tiling = "exact") -> Any:
         return arrays.lay_tiles(np.array(lengths, np.int64), window_size, tiling)
+
+
+def _times(time: Array | None, sizes: Any, window_size: int) -> Array:
+    """Return times, a day apart if not given."""
+    if time is None:
+        time = np.arange(window_size, dtype=np.float32)
+    return np.broadcast_to(time, (len(sizes), window_size))
 
 
 ENGINES = {"tensorflow": TensorFlow, "numpy": Numpy}

@@ -144,6 +144,44 @@ def test_windows_of_a_batch_are_masked_differently(engine):
     assert len({row.tobytes() for row in masks.probed}) == 50
 
 
+def night_starts(num_nights):
+    """Return times of nights a day apart, each of four visits within an hour."""
+    visits = np.arange(4) * 0.012
+    return (np.arange(num_nights)[:, None] + visits).ravel().astype(np.float32)
+
+
+def test_whole_nights_are_hidden_at_once(engine):
+    # Half of 15 nights of four, a third of these visible: each subset cuts one night.
+    time, sizes = night_starts(15), [60, 60, 60, 40]
+    masking = MaskingConfig(
+        probed_fraction=0.5, visible_fraction=0.1, random_fraction=0.0, whole_nights=1.0
+    )
+    masks = engine.select(sizes * 20, 60, masking, SEED, time)
+    assert set(counts(masks)) == {(30, 6, 0, 24), (20, 4, 0, 16)}
+    for subset in (masks.probed, masks.probed & ~masks.hidden):
+        in_night = subset.reshape(-1, 15, 4).sum(axis=2)
+        assert ((in_night % 4 > 0).sum(axis=1) <= 1).all()
+    assert len({row.tobytes() for row in masks.probed}) == 80
+    # Every night is as likely as the others.
+    share = masks.probed.reshape(20, 4, 60)[:, :3].mean(axis=(0, 1))
+    assert abs(share - 0.5).max() < 4 * 0.5 / np.sqrt(60)
+
+
+def test_whole_nights_are_hidden_in_a_share_of_the_windows(engine):
+    time, num = night_starts(15), 400
+    masking = MaskingConfig(random_fraction=0.0, whole_nights=0.25)
+    masks = engine.select([60] * num, 60, masking, SEED, time)
+    broken = (masks.probed.reshape(num, 15, 4).sum(axis=2) % 4 > 0).sum(axis=1)
+    whole = (broken <= 1).sum()
+    assert abs(whole - 0.25 * num) < 4 * np.sqrt(num * 0.25 * 0.75)
+
+
+def test_nights_of_one_observation_are_points(engine):
+    points = select(engine, SIZES, MaskingConfig())
+    nights = select(engine, SIZES, MaskingConfig(whole_nights=1.0))
+    assert counts(nights) == counts(points)
+
+
 def apply(engine, mag, masks, sizes, seed=SEED):
     return engine.apply(mag, masks, sizes, seed)
 
@@ -235,6 +273,7 @@ def test_released_configuration_is_two_fifths_of_the_probed_set():
         ({"probed_fraction": math.nan}, "Received: probed_fraction=nan"),
         ({"visible_fraction": -0.1}, "Received: visible_fraction=-0.1"),
         ({"random_fraction": 2}, "Received: random_fraction=2"),
+        ({"whole_nights": -1}, "Received: whole_nights=-1"),
         (
             {"visible_fraction": 0.3, "random_fraction": 0.3},
             "parts of the probed set.*random_fraction=0.3, probed_fraction=0.5. Lower",

@@ -154,7 +154,8 @@ def masked(sizes, masking, rng):
     size = tf.constant(sizes, tf.int64)
     valid = np.arange(W) < np.array(sizes)[:, None]
     mag = np.where(valid, rng.normal(0, 0.3, valid.shape), 0.0).astype(np.float32)
-    masks = select_masks(size, W, masking, tf.constant([5, 6], tf.int64))
+    time = tf.zeros(valid.shape)
+    masks = select_masks(time, size, masking, tf.constant([5, 6], tf.int64))
     shown = apply_masks(tf.constant(mag), masks, size, tf.constant([7, 8], tf.int64))
     return mag, shown.numpy(), valid, *(part.numpy() for part in masks)
 
