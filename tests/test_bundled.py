@@ -14,6 +14,7 @@ from astromer.bundled import bundled_folder
 from astromer.models import Reconstructor
 from astromer.presets import load_preset
 from astromer.records import Manifest, verify_records
+from astromer.training import PretrainOptions
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -84,6 +85,21 @@ def test_card_of_a_period_preset_has_scores_and_limits(name, parameters):
     for words in ("## Data", "## Scores", "## Limits", "train.py", "MIT license"):
         assert words in preset.card
     assert not re.search(r"\{\w*\}|@\w+@", preset.card)
+
+
+@pytest.mark.parametrize(
+    ("name", "loss", "random"),
+    [
+        ("macho", "released", 0.1),
+        ("macho-period", "scaled", 0.0),
+        ("mini", "scaled", 0),
+    ],
+)
+def test_presets_say_what_they_were_trained_to_do(name, loss, random):
+    objective = describe_preset(name).metadata["objective"]
+    options = PretrainOptions.from_dict(objective)
+    assert options.objective == objective
+    assert (options.loss, options.masking.random_fraction) == (loss, random)
 
 
 def test_bundled_presets_are_small():

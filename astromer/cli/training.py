@@ -109,6 +109,25 @@ ErrorWeightsName = Annotated[
         rich_help_panel=OBJECTIVE,
     ),
 ]
+OF_PRESET = "the preset's"
+ObjectiveLoss = Annotated[
+    Literal["released", "paper", "scaled"] | None,
+    typer.Option(
+        "--loss",
+        show_default=OF_PRESET,
+        help="Form of the loss.",
+        rich_help_panel=OBJECTIVE,
+    ),
+]
+ObjectiveWeights = Annotated[
+    Literal["off", "released", "paper"] | None,
+    typer.Option(
+        "--error-weights",
+        show_default=OF_PRESET,
+        help="How uncertainties weigh the loss.",
+        rich_help_panel=OBJECTIVE,
+    ),
+]
 Patience = Annotated[
     int,
     typer.Option(
@@ -284,8 +303,8 @@ def finetune(
     schedule: ScheduleName = "cosine",
     warmup_steps: WarmupSteps = None,
     decay_epochs: DecayEpochs = None,
-    loss: LossName = "released",
-    error_weights: ErrorWeightsName = "off",
+    loss: ObjectiveLoss = None,
+    error_weights: ObjectiveWeights = None,
     patience: Patience = 10,
     precision: PrecisionName = "float32",
     strategy: StrategyName = "auto",

@@ -20,7 +20,7 @@ from astromer.evaluation.objects import LabeledObject
 from astromer.evaluation.representations import FrozenEmbedding
 from astromer.inference import reconstruct
 from astromer.models import Reconstructor
-from astromer.presets import load_preset
+from astromer.presets import describe_preset, load_preset
 from astromer.progress import Progress
 from astromer.records.jsonfile import write_json
 from astromer.training import FinetuneOptions, finetune
@@ -65,6 +65,7 @@ class Finetuning:
         self.key = hash_of(
             FrozenEmbedding(model, name).weights_key,
             repr(sorted((options or {}).items())),
+            repr(describe_preset(preset).metadata.get("objective")),
         )
         self._preset, self._model, self._folder = preset, model, folder
         self._options = dict(options or {})

@@ -9,6 +9,7 @@ from typing import Any, Final
 from astromer.errors import ConfigError, unknown_name
 from astromer.lightcurve import LightCurve
 from astromer.models import Reconstructor
+from astromer.presets import describe_preset
 from astromer.progress import TrainingProgress
 from astromer.training.data import Splits
 from astromer.training.options import FinetuneOptions
@@ -38,7 +39,9 @@ def finetune(
     """Finetune a preset in a folder of its own; what is trained may be chosen.
 
     Source: Donoso-Oliva et al. (2026), Sect. 5.2: the pretraining objective on the
-    light curves of another survey, or of few labeled stars.
+    light curves of another survey, or of few labeled stars. Loss, error weights and
+    masking are those that the preset was trained with, where it says so (`objective` in
+    its metadata) and nothing else is given.
 
     Parameters
     ----------
@@ -47,7 +50,7 @@ def finetune(
     records, out, resume, metadata, progress, report
         As for `pretrain`.
     options : FinetuneOptions, str or pathlib.Path, optional
-        Options of the training, or a TOML file with some.
+        Options of the training, complete, or a TOML file with some.
     **overrides
         Fields of `FinetuneOptions` that win over `options`, e.g. ``trainable="head"``.
 
@@ -61,7 +64,10 @@ def finetune(
         As for `pretrain`; also if a layer to train does not exist.
     """
     folder = RunFolder.open(out, "finetune", resume=resume)
-    chosen, table = resolve_options(FinetuneOptions, folder, options, overrides)
+    objective = describe_preset(preset).metadata.get("objective")
+    chosen, table = resolve_options(
+        FinetuneOptions, folder, options, overrides, defaults=objective
+    )
     if table is not None:
         raise ConfigError(
             "A preset has its own architecture. Received: a table [encoder] in "

@@ -437,6 +437,12 @@ class PretrainOptions(TrainingOptions):
             masking=given,
         )
 
+    @property
+    def objective(self) -> dict[str, Any]:
+        """What is learned, as plain JSON values: loss, error weights and masking."""
+        options = self.to_dict()
+        return {name: options[name] for name in ("loss", "error_weights", "masking")}
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class FinetuneOptions(PretrainOptions):

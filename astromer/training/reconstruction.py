@@ -158,7 +158,7 @@ def reconstruction_run(
         progress=progress,
         report=report,
     )
-    facts = dict(metadata or {})
+    facts = {"objective": options.objective, **(metadata or {})}
     result = _finish(folder, plan, data, start, trained, options, facts)
     trained.leave()
     return result

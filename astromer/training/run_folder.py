@@ -311,10 +311,13 @@ def resolve_options(
     folder: RunFolder,
     options: Options | str | Path | None,
     overrides: Mapping[str, Any],
+    *,
+    defaults: Mapping[str, Any] | None = None,
 ) -> tuple[Options, dict[str, Any] | None]:
     """Put together options from an object or a file, single ones, and a stored run.
 
     What is not given is taken from the run that is resumed, else from the defaults.
+    A recipe, like complete options, leaves nothing to `defaults`.
 
     Parameters
     ----------
@@ -326,6 +329,8 @@ def resolve_options(
         Complete options, or a TOML file with some.
     overrides : mapping
         Single options that win over both.
+    defaults : mapping, optional
+        Single options that win over those of the class.
 
     Returns
     -------
@@ -341,9 +346,9 @@ def resolve_options(
     elif isinstance(options, str | Path):
         given = read_options_file(options)
         encoder = given.pop("encoder", None)
-        chosen = _choose(options_class, stored, {**given, **overrides})
+        chosen = _choose(options_class, stored, {**given, **overrides}, defaults)
     elif options is None:
-        chosen = _choose(options_class, stored, overrides)
+        chosen = _choose(options_class, stored, overrides, defaults)
     else:
         raise ConfigError(
             f"`options` must be {options_class.__name__} or the path of a TOML file. "
@@ -358,9 +363,12 @@ def _choose(
     options_class: type[Options],
     stored: Mapping[str, Any] | None,
     given: Mapping[str, Any],
+    defaults: Mapping[str, Any] | None,
 ) -> Options:
-    if stored is None or "recipe" in given:
+    if "recipe" in given:
         return options_class.from_dict(given)
+    if stored is None:
+        return options_class.from_dict({**(defaults or {}), **given})
     return options_class.from_dict(stored["options"]).replace(**given)
 
 

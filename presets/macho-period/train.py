@@ -27,9 +27,9 @@ from astromer import Astromer
 from astromer.lightcurve import LightCurve
 from astromer.models import EncoderConfig, Reconstructor
 from astromer.pipeline import MaskingConfig, load_dataset
-from astromer.presets import load_preset, save_preset
+from astromer.presets import describe_preset, load_preset, save_preset
 from astromer.simulate import iterate_survey
-from astromer.training import R2, ReconstructionLoss, SignatureOptions
+from astromer.training import R2, PretrainOptions, ReconstructionLoss, SignatureOptions
 
 MAX_MAG_ERR_MAG = 1.0
 MIN_OBSERVATIONS = 20
@@ -125,8 +125,8 @@ def run(arguments: argparse.Namespace) -> None:
     options = {**json.loads(arguments.encoder), "signature_dim": 0}
     config = EncoderConfig.from_name("astromer_period", **options)
     model = Reconstructor(config, seed=arguments.seed, dtype=arguments.precision)
-    if arguments.start is not None:
-        model.load_weights(arguments.start)
+    if arguments.start:
+        copy_weights(load_preset(arguments.start, Reconstructor), model)
     (out / "train.log").write_text(
         f"{num_real} real and {len(curves) - num_real} simulated light curves, "
         f"{model.count_params()} parameters\n"
@@ -134,14 +134,14 @@ def run(arguments: argparse.Namespace) -> None:
     clock, stages = Clock(arguments.minutes * 60, arguments.learning_rate, out), []
     for window_size, batch_size, probed, until in STAGES:
         optimizer = keras.optimizers.AdamW(weight_decay=0.01, global_clipnorm=1.0)
-        model.compile(optimizer, ReconstructionLoss("scaled"), metrics=[R2("hidden")])
+        learned = objective({"whole_nights": arguments.whole_nights}, probed)
+        loss = ReconstructionLoss(learned.loss)
+        model.compile(optimizer, loss, metrics=[R2("hidden")])
         dataset = load_dataset(
             curves,
             window_size=window_size,
             batch_size=batch_size,
-            masking=MaskingConfig(
-                probed_fraction=probed, visible_fraction=0.1, random_fraction=0.0
-            ),
+            masking=learned.masking,
             seed=arguments.seed + len(stages),
             repeat=True,
             training=True,
@@ -158,6 +158,7 @@ def run(arguments: argparse.Namespace) -> None:
         "minutes": arguments.minutes,
         "cpu_minutes": round(time.process_time() / 60, 1),
         "learning_rate": arguments.learning_rate,
+        "whole_nights": arguments.whole_nights,
         "precision": arguments.precision,
         "seed": arguments.seed,
         "real_light_curves": num_real,
@@ -165,7 +166,21 @@ def run(arguments: argparse.Namespace) -> None:
         "encoder": config.to_dict(),
         "versions": {"keras": keras.__version__},
     }
+    if arguments.start:
+        started = describe_preset(arguments.start)
+        report["start"] = {"preset": started.name, **started.metadata["training"]}
     (out / "training.json").write_text(json.dumps(report, indent=1) + "\n")
+
+
+def objective(report: dict, probed: float = STAGES[-1][2]) -> PretrainOptions:
+    """Return what is learned; of a finished run, in its last stage."""
+    masking = MaskingConfig(
+        probed_fraction=probed,
+        visible_fraction=0.1,
+        random_fraction=0.0,
+        whole_nights=report.get("whole_nights", 0.0),
+    )
+    return PretrainOptions(loss="scaled", masking=masking)
 
 
 def sign(arguments: argparse.Namespace) -> None:
@@ -235,10 +250,10 @@ def train_signature(arguments: argparse.Namespace, model: Astromer) -> dict:
 
 
 def copy_weights(plain: Reconstructor, model: Reconstructor) -> None:
-    """Copy all that the first has; the second has a signature, too."""
+    """Copy all but a signature, which one of them may not have."""
     for source, target in ((plain, model), (plain.encoder, model.encoder)):
         for layer in source.layers:
-            if layer.weights and layer is not plain.encoder:
+            if layer.weights and layer.name not in (plain.encoder.name, "signature"):
                 target.get_layer(layer.name).set_weights(layer.get_weights())
 
 
@@ -258,6 +273,7 @@ def publish(run_folder: Path, preset: Path, description: str) -> None:
         "license": "MIT",
         "citation": "Donoso-Oliva et al. (2026), Astromer 2; and this package",
         "training": report,
+        "objective": objective(report).objective,
         "metrics": json.loads((run_folder / "scores.json").read_text()),
     }
     card = (preset / "README.md").read_text()
@@ -275,7 +291,13 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--encoder", default="{}", help="options as JSON")
-    parser.add_argument("--start", type=Path, help="weights to start from")
+    parser.add_argument("--start", metavar="PRESET", help="take its weights to begin")
+    parser.add_argument(
+        "--whole-nights",
+        type=float,
+        default=0.0,
+        help="share of the windows of which whole nights are hidden",
+    )
     parser.add_argument("--publish", type=Path, help="write the preset here at the end")
     parser.add_argument(
         "--description",

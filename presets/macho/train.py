@@ -25,9 +25,14 @@ from astromer import Astromer
 from astromer.lightcurve import LightCurve
 from astromer.models import EncoderConfig, Reconstructor
 from astromer.pipeline import load_dataset
-from astromer.presets import save_preset
+from astromer.presets import describe_preset, load_preset, save_preset
 from astromer.simulate import simulate_survey
-from astromer.training import R2, ReconstructionLoss, reconstruction_metrics
+from astromer.training import (
+    R2,
+    PretrainOptions,
+    ReconstructionLoss,
+    reconstruction_metrics,
+)
 
 MAX_MAG_ERR_MAG = 1.0
 MIN_OBSERVATIONS = 20
@@ -162,11 +167,14 @@ def run(arguments: argparse.Namespace) -> None:
     message = f"{num_real} real and {len(curves) - num_real} simulated light curves\n"
     log.write_text(message)
 
-    start, stages = time.time(), []
-    clock = Clock(start, arguments.minutes * 60, arguments.learning_rate, log)
     first = EncoderConfig.from_name("astromer2", num_layers=STAGES[0].num_layers)
-    model = Reconstructor(first, seed=arguments.seed)
-    for stage in STAGES:
+    model, planned, stages = Reconstructor(first, seed=arguments.seed), STAGES, []
+    if arguments.start:
+        model = load_preset(arguments.start, Reconstructor)
+        planned = [s for s in STAGES if s.num_layers == model.config.num_layers]
+    start, cpu_start = time.time(), time.process_time()
+    clock = Clock(start, arguments.minutes * 60, arguments.learning_rate, log)
+    for stage in planned:
         if stage.num_layers != model.config.num_layers:
             model = grow(model, stage.num_layers, arguments.seed)
         optimizer = keras.optimizers.Adam(
@@ -177,7 +185,8 @@ def run(arguments: argparse.Namespace) -> None:
             curves,
             window_size=stage.window_size,
             batch_size=arguments.batch_size,
-            seed=arguments.seed,
+            # With a start, other windows and masks than it has seen.
+            seed=arguments.seed + (1 if arguments.start else 0),
             drop_remainder=True,
         ).repeat()
         clock.begin_stage(stage.until)
@@ -195,6 +204,7 @@ def run(arguments: argparse.Namespace) -> None:
         "stages": stages,
         "batch_size": arguments.batch_size,
         "minutes": arguments.minutes,
+        "cpu_minutes": round((time.process_time() - cpu_start) / 60, 1),
         "precision": arguments.precision,
         "learning_rate": arguments.learning_rate,
         "seed": arguments.seed,
@@ -203,7 +213,29 @@ def run(arguments: argparse.Namespace) -> None:
         "versions": {"keras": keras.__version__, "tensorflow": tf.__version__},
         "scores": scores,
     }
+    if arguments.start:
+        started = describe_preset(arguments.start)
+        report["start"] = {"preset": started.name, **started.metadata["training"]}
     (out / "training.json").write_text(json.dumps(report, indent=1) + "\n")
+
+
+def runs_of(report: dict) -> list[dict]:
+    """Return what is known of all runs behind a model, the first one first."""
+    before = runs_of(report["start"]) if "start" in report else []
+    return [*before, report]
+
+
+def describe_run(report: dict) -> str:
+    """Return a sentence for the card."""
+    stages = ", then ".join(
+        f"{stage['steps']:,} steps with {stage['num_layers']} blocks on windows of "
+        f"{stage['window_size']}"
+        for stage in report["stages"]
+    )
+    return (
+        f"{report['minutes']:.0f} minutes of wall time in {report['precision']}, with "
+        f"other work on the machine: {stages}, {report['batch_size']} windows a step."
+    )
 
 
 def publish(run_folder: Path, preset: Path) -> None:
@@ -219,6 +251,7 @@ def publish(run_folder: Path, preset: Path) -> None:
         "license": "MIT",
         "citation": "Donoso-Oliva et al. (2026), Astromer 2; and this package",
         "training": report,
+        "objective": PretrainOptions().objective,
         "metrics": scores,
     }
     card = CARD.format(
@@ -229,14 +262,7 @@ def publish(run_folder: Path, preset: Path) -> None:
         ),
         real=report["real_light_curves"],
         simulated=report["simulated_light_curves"],
-        minutes=report["minutes"],
-        steps=", then ".join(
-            f"{stage['steps']:,} steps with {stage['num_layers']} blocks on windows of "
-            f"{stage['window_size']}"
-            for stage in report["stages"]
-        ),
-        batch=report["batch_size"],
-        precision=report["precision"],
+        runs=" Then, from there, ".join(map(describe_run, runs_of(report))),
         keras=report["versions"]["keras"],
         tensorflow=report["versions"]["tensorflow"],
     )
@@ -263,11 +289,8 @@ below, and every labeled Catalina star.
 ## Training
 
 The paper's objective (half of each window probed; 30 % hidden, 10 % random, 10 %
-visible; root mean square error over the probed), {minutes:.0f} minutes of wall time on a
-machine that did other work as well:
-{steps};
-{batch} windows a step, Adam (0.9, 0.98, 1e-9) with warm-up and a cosine, {precision}.
-Keras {keras}, TensorFlow {tensorflow}. [train.py](train.py) is the script.
+visible; root mean square error over the probed). {runs}
+Adam (0.9, 0.98, 1e-9) with warm-up and a cosine. Keras {keras}, TensorFlow {tensorflow}. [train.py](train.py) is the script.
 
 ## Scores
 
@@ -303,6 +326,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--precision", default="mixed_bfloat16")
+    parser.add_argument("--start", metavar="PRESET", help="take its weights to begin")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     if not (arguments.out / "training.json").is_file():

@@ -182,6 +182,28 @@ def test_options_not_given_are_those_of_the_run(tmp_path):
     assert named == PretrainOptions.from_name("released")
 
 
+def test_defaults_fill_what_neither_options_nor_a_stored_run_say(tmp_path):
+    folder = RunFolder.open(tmp_path / "run", "pretrain", resume=True)
+    defaults = {"loss": "scaled", "epochs": 3}
+
+    def resolve(options=None, **given):
+        chosen, _ = resolve_options(
+            PretrainOptions, folder, options, given, defaults=defaults
+        )
+        return chosen.loss, chosen.epochs
+
+    path = tmp_path / "options.toml"
+    path.write_text("epochs = 7\n")
+    assert resolve() == ("scaled", 3)
+    assert resolve(loss="paper") == ("paper", 3)
+    assert resolve(path) == ("scaled", 7)
+    assert resolve(PretrainOptions()) == ("released", 20)
+    assert resolve(recipe="default") == ("released", 20)
+    stored = PretrainOptions(schedule="constant", loss="paper", epochs=5)
+    folder.begin(RunPlan(kind="pretrain", options=stored, model={}, data={}))
+    assert resolve() == ("paper", 5)
+
+
 def test_longer_run_than_the_cosine_is_refused(tmp_path):
     folder = RunFolder.open(tmp_path / "run", "pretrain", resume=True)
     options, _ = resolve_options(PretrainOptions, folder, None, {"epochs": 2})
