@@ -38,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shared", type=Path, help="folder with data/ and reference/")
     parser.add_argument("--work", type=Path, required=True, help="folder that is kept")
-    parser.add_argument("--preset", nargs="+", default=["macho"])
+    parser.add_argument("--preset", nargs="*", default=["macho"])
     parser.add_argument("--layers", nargs="+", default=["last", "embedding"])
     parser.add_argument("--heads", nargs="*", default=["gamma", "mean"])
     parser.add_argument("--baselines", nargs="*", default=DEFAULT_BASELINES)
