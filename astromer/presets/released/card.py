@@ -106,6 +106,8 @@ def describe_release(
         "left_out_tensors": dict(left_out),
         "training": translation.training,
     }
+    if translation.masking is not None:
+        metadata["objective"] = {"masking": translation.masking}
     # TOML knows dates, JSON does not.
     plain: dict[str, Any] = json.loads(json.dumps(metadata, default=str))
     return plain

@@ -35,6 +35,8 @@ class _Vocabulary:
     inert: Mapping[str, tuple[object, str]]
     """What counts in their place, and why they do nothing."""
     training: frozenset[str]
+    shares: Mapping[str, str]
+    """Options of the masking, which are of training, and ours."""
     facts: Mapping[str, object]
     """Fields that are so in all weights with this kind of file."""
     head_dim_is_of_all_heads: bool
@@ -66,6 +68,11 @@ _CONF_JSON: Final = _Vocabulary(
         | {"batch_size", "epochs", "exp_date", "msk_frac", "no_shuffle", "no_train"}
         | {"p", "prefix", "rnd_frac", "same_frac"}
     ),
+    shares={
+        "msk_frac": "probed_fraction",
+        "same_frac": "visible_fraction",
+        "rnd_frac": "random_fraction",
+    },
     facts={"residual": "none", "attention_mask": "released_astromer1"},
     head_dim_is_of_all_heads=True,
 )
@@ -100,6 +107,11 @@ _CONFIG_TOML: Final = _Vocabulary(
         | {"no_cache", "no_msk_token", "num_epochs", "probed", "rs", "same"}
         | {"sampling", "scheduler"}
     ),
+    shares={
+        "probed": "probed_fraction",
+        "same": "visible_fraction",
+        "rs": "random_fraction",
+    },
     facts={},
     head_dim_is_of_all_heads=False,
 )
@@ -131,6 +143,8 @@ class Translation:
     """Options that are not what counts."""
     training: dict[str, Any]
     """Options that concern training alone, as they stand in the file."""
+    masking: dict[str, Any] | None = None
+    """What was hidden in training, as `MaskingConfig` has it, if the file says so."""
 
 
 def parse_options(content: bytes, name: str) -> dict[str, Any]:
@@ -227,7 +241,18 @@ def translate_options(
         family="astromer2" if sizes.has_residuals else "astromer1",
         said=tuple(decisions.said),
         training={k: v for k, v in options.items() if k in vocabulary.training},
+        masking=_read_masking(options, vocabulary.shares),
     )
+
+
+def _read_masking(
+    options: Mapping[str, Any], shares: Mapping[str, str]
+) -> dict[str, Any] | None:
+    # Of values that cannot be, the card tells; no number depends on them.
+    fractions = {new: options.get(old) for old, new in shares.items()}
+    if all(isinstance(f, int | float) and 0 <= f <= 1 for f in fractions.values()):
+        return {"policy": "released", **fractions}
+    return None
 
 
 class _Decisions:

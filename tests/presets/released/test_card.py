@@ -21,7 +21,9 @@ HONEST_CONFIG = dataclasses.replace(RELEASED, **HONEST)
 PAPER = dataclasses.replace(HONEST_CONFIG, time_base=1_000.0)
 
 
-def describe(tmp_path, config=RELEASED, official=None, said=(), **options):
+def describe(
+    tmp_path, config=RELEASED, official=None, said=(), masking=None, **options
+):
     release = Release(
         tmp_path / "x.zip",
         {"sha256": "a" * 64},
@@ -29,7 +31,7 @@ def describe(tmp_path, config=RELEASED, official=None, said=(), **options):
         options=f"{tmp_path}/x.zip/conf.json",
         files={f"{tmp_path}/x.zip/conf.json": b"{}"},
     )
-    translation = Translation(config, "astromer1", said, {"lr": 0.1})
+    translation = Translation(config, "astromer1", said, {"lr": 0.1}, masking)
     facts = {"overrides": {}, "left_out": {}, **options}
     return describe_release(release, translation, official=official, **facts)
 
@@ -57,6 +59,12 @@ def test_metadata_of_official_weights_are_those_of_the_list(tmp_path):
     # The path on this machine is nobody's business.
     assert str(tmp_path) not in str(found)
     assert list(found["source"]["files"]) == ["conf.json"]
+
+
+def test_metadata_say_how_to_go_on_training_where_that_is_known(tmp_path):
+    assert "objective" not in describe(tmp_path)
+    masking = {"policy": "released", "probed_fraction": 0.5}
+    assert describe(tmp_path, masking=masking)["objective"] == {"masking": masking}
 
 
 def test_card_has_the_sections_that_there_is_something_for(tmp_path):

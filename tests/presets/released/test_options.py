@@ -8,6 +8,7 @@ import pytest
 
 from astromer.errors import ConfigError, PresetError
 from astromer.models import EncoderConfig
+from astromer.pipeline import MaskingConfig
 from astromer.presets.released.options import (
     Said,
     parse_options,
@@ -82,6 +83,23 @@ def test_config_toml_is_that_of_astromer2():
     )
     assert [(said.option, said.counts) for said in found.said] == [("pe_base", "10000")]
     assert found.training == {n: CONFIG_TOML[n] for n in ("data", "probed", "lr")}
+
+
+def test_masking_is_that_of_the_training():
+    shares = {"msk_frac": 0.4, "same_frac": 0.3, "rnd_frac": 0}
+    expected = {
+        "policy": "released",
+        "probed_fraction": 0.4,
+        "visible_fraction": 0.3,
+        "random_fraction": 0,
+    }
+    assert from_json(shares).masking == expected
+    MaskingConfig(**expected)
+    assert from_toml({"probed": 0.4, "same": 0.3, "rs": 0}).masking == expected
+    # Without all of them, or with what cannot be, nothing is known.
+    assert from_json().masking is None
+    assert from_json({**shares, "rnd_frac": 1.5}).masking is None
+    assert from_toml({"probed": "0.4", "same": 0.3, "rs": 0}).masking is None
 
 
 def test_published_options_are_understood(shared):
