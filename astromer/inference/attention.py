@@ -156,13 +156,13 @@ class _Watched(keras.layers.Layer):
         super().__init__(dtype=block.dtype_policy)
         self.block = block
 
-    def call(self, x: Any, bias: Any, valid: Any) -> Any:
-        x, weights = self.block(x, bias, return_weights=True)
+    def call(self, x: Any, bias: Any, valid: Any, rotation: Any = None) -> Any:
+        x, weights = self.block(x, bias, rotation, return_weights=True)
         looks = ops.cast(valid, "float32")[:, None, None, :]
         total = ops.matmul(looks, ops.cast(weights, "float32"))[:, :, 0]
         return x, total / ops.maximum(ops.sum(looks, axis=-1), 1.0)
 
-    def compute_output_spec(self, x: Any, *_: Any) -> Any:
+    def compute_output_spec(self, x: Any, *_: Any, **__: Any) -> Any:
         return (
             keras.KerasTensor(
                 (*x.shape[:-1], self.block.hidden_dim), self.compute_dtype
@@ -177,6 +177,7 @@ def _network(encoder: Encoder) -> keras.Model:
     x, *_ = encoder.layer_sequences
     received = []
     for block in encoder.blocks:
-        x, weight = _Watched(block)(x, bias, encoder.input[batch.VALID])
+        watched = _Watched(block)
+        x, weight = watched(x, bias, encoder.input[batch.VALID], encoder.time_rotation)
         received.append(weight)
     return keras.Model(encoder.input, ops.stack(received, axis=1))

@@ -194,10 +194,14 @@ class EncoderConfig(_Options):
     at frequencies spaced evenly in log period."""
     time_base: float = 10_000.0
     """Base of the sinusoidal frequencies: 10000 as released, 1000 in Eq. 2."""
+    rotary_time: bool = False
+    """Whether attention compares times by their difference: queries and keys are turned
+    by the phases of their times at periods spaced evenly in log period, so that
+    logits depend on how far apart two observations are (rotary encoding)."""
     shortest_period: float = 0.02
-    """Shortest period of `log_period` [d]."""
+    """Shortest period of `log_period` and `rotary_time` [d]."""
     longest_period: float = 2_000.0
-    """Longest period of `log_period` [d]."""
+    """Longest period of `log_period` and `rotary_time` [d]."""
     hidden_magnitude: HiddenMagnitude = "token"
     """What stands for a hidden magnitude: a trainable scalar that starts at zero
     (Sect. 3.1), zero, or - only to repeat the released weights' results - the
@@ -251,6 +255,7 @@ class EncoderConfig(_Options):
             "signature_units",
         ):
             _check_positive_integer(name, getattr(self, name))
+        self._check_rotation()
         self._check_periods()
         self._check_description()
         if self.embedding_dim is not None:
@@ -321,12 +326,17 @@ class EncoderConfig(_Options):
                 f"alike. Received: outlier_limit={self.outlier_limit}."
             )
 
-    def _check_description(self) -> None:
-        if not isinstance(self.description, bool):
+    def _check_rotation(self) -> None:
+        _check_flag("rotary_time", self.rotary_time)
+        if self.rotary_time and self.head_dim % 2:
             raise ConfigError(
-                "`description` must be True or False. "
-                f"Received: description={self.description!r}."
+                "Rotations act on pairs of a head's channels. Received: "
+                f"rotary_time=True with head_dim={self.head_dim}. "
+                "Use an even `head_dim`."
             )
+
+    def _check_description(self) -> None:
+        _check_flag("description", self.description)
         if self.description and self.magnitude_scale == "none":
             raise ConfigError(
                 "Scaled magnitudes are described. Received: description=True with "
@@ -510,6 +520,13 @@ def _check_positive_integer(name: str, value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ConfigError(
             f"`{name}` must be a positive integer. Received: {name}={value!r}."
+        )
+
+
+def _check_flag(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise ConfigError(
+            f"`{name}` must be True or False. Received: {name}={value!r}."
         )
 
 

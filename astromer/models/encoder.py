@@ -132,9 +132,10 @@ class Encoder(ConfiguredModel):
             config.dropout, seed=seeds[1], name="input_dropout", dtype=policy
         )(x)
         bias = attention_bias(*masks)
+        rotation = _time_rotation(config, inputs[batch.TIME])
         sequences = [x]
         for block in blocks:
-            x = block(x, bias)
+            x = block(x, bias, rotation)
             sequences.append(x)
         if signature is not None:
             x = Beside(name="beside_signature", dtype=policy)(x, signature)
@@ -145,6 +146,7 @@ class Encoder(ConfiguredModel):
         self.config = config
         self.seed = seed
         self._sequences = tuple(sequences)
+        self._rotation = rotation
         self._description = described
         self._signature = signature
 
@@ -152,6 +154,11 @@ class Encoder(ConfiguredModel):
     def layer_sequences(self) -> tuple[Any, ...]:
         """Symbolic outputs of the input embedding and of every block, in order."""
         return self._sequences
+
+    @property
+    def time_rotation(self) -> Any | None:
+        """Symbolic phases by which attention turns queries and keys, or None."""
+        return self._rotation
 
     @property
     def description(self) -> Any | None:
@@ -265,6 +272,18 @@ def _describe(facts: Any, time: Any, scaled: Any, masks: tuple[Any, Any]) -> Any
             ),
         ]
     )
+
+
+def _time_rotation(config: EncoderConfig, time: Any) -> Any | None:
+    if not config.rotary_time:
+        return None
+    return layers.TimeRotation(
+        config.num_heads,
+        config.head_dim,
+        config.shortest_period,
+        config.longest_period,
+        name="time_rotation",
+    )(time)
 
 
 def _time_encoding(config: EncoderConfig) -> keras.layers.Layer:

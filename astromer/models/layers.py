@@ -26,6 +26,7 @@ __all__ = [
     "MaskedMean",
     "SelfAttention",
     "SinusoidalEncoding",
+    "TimeRotation",
     "VisibleMagnitude",
     "spawn_seeds",
 ]
@@ -152,6 +153,63 @@ class LogPeriodEncoding(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("astromer")
+class TimeRotation(keras.layers.Layer):
+    """Give the phases by which attention turns queries and keys (rotary encoding).
+
+    A pair of channels of a head has one period. Turned by its phase at two times, query
+    and key have a product that depends on the difference of the times alone. Periods
+    are spaced evenly in logarithm, and the heads take turns, so that each has long and
+    short ones. After Su et al. (2021), with times for places.
+
+    Call arguments: ``time`` of shape ``(batch, window_size)`` in days; returns
+    ``(batch, num_heads, window_size, head_dim)``, dimensionless: the cosines of all
+    pairs, then their sines.
+
+    Parameters
+    ----------
+    num_heads, head_dim : int
+        Heads, and channels of each, even.
+    shortest_period, longest_period : float
+        Ends of the range of periods [d].
+    """
+
+    def __init__(
+        self,
+        num_heads: int,
+        head_dim: int,
+        shortest_period: float,
+        longest_period: float,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.num_heads = num_heads
+        self.head_dim = head_dim
+        self.encoding = LogPeriodEncoding(
+            num_heads * head_dim, shortest_period, longest_period, name="encoding"
+        )
+
+    def call(self, time: Any) -> Any:
+        pairs = self.head_dim // 2
+        shape = (-1, ops.shape(time)[1], pairs, self.num_heads, 2)
+        phases = ops.transpose(ops.reshape(self.encoding(time), shape), (4, 0, 3, 1, 2))
+        sine, cosine = ops.unstack(phases, 2, axis=0)
+        return ops.concatenate([cosine, sine], axis=-1)
+
+    def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        batch, size = input_shape
+        return batch, self.num_heads, size, self.head_dim
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_heads": self.num_heads,
+            "head_dim": self.head_dim,
+            "shortest_period": self.encoding.shortest_period,
+            "longest_period": self.encoding.longest_period,
+        }
+
+
+@keras.saving.register_keras_serializable("astromer")
 class VisibleMagnitude(keras.layers.Layer):
     """Replace what must not be seen: hidden magnitudes and padding.
 
@@ -240,8 +298,9 @@ class SelfAttention(keras.layers.Layer):
     Unlike `keras.layers.MultiHeadAttention` it takes a bias to the logits, which the
     released Astromer 1 needs, and computes it once for all blocks.
 
-    Call arguments: ``x`` of shape ``(batch, window_size, channels)`` and ``bias`` from
-    `AttentionBias`; returns ``(batch, window_size, output_dim)``, with
+    Call arguments: ``x`` of shape ``(batch, window_size, channels)``, ``bias`` from
+    `AttentionBias`, and, if times are to be compared by their difference, ``rotation``
+    from `TimeRotation`; returns ``(batch, window_size, output_dim)``, with
     ``return_weights=True`` also the weights ``(batch, num_heads, window_size,
     window_size)``.
 
@@ -287,8 +346,12 @@ class SelfAttention(keras.layers.Layer):
             layer.build(x_shape)
         self.output_projection.build((*x_shape[:-1], self.num_heads * self.head_dim))
 
-    def call(self, x: Any, bias: Any, return_weights: bool = False) -> Any:
+    def call(
+        self, x: Any, bias: Any, rotation: Any = None, return_weights: bool = False
+    ) -> Any:
         query, key, value = self._project(x)
+        if rotation is not None:
+            query, key = _turn(query, rotation), _turn(key, rotation)
         # Scaling the queries costs less than scaling the logits.
         query = query * (1.0 / math.sqrt(self.head_dim))
         logits = ops.matmul(query, ops.swapaxes(key, -1, -2))
@@ -350,9 +413,9 @@ class AttentionBlock(keras.layers.Layer):
     neither of the two dense paths. With ``norm="before"`` both branches see normalized
     input instead, and the sums stay as they are.
 
-    Call arguments: ``x`` of shape ``(batch, window_size, channels)`` and ``bias`` from
-    `AttentionBias`; returns ``(batch, window_size, hidden_dim)``, with
-    ``return_weights=True`` also the attention weights of `SelfAttention`.
+    Call arguments: ``x`` of shape ``(batch, window_size, channels)``, ``bias`` from
+    `AttentionBias`, and ``rotation`` from `TimeRotation` or None; returns ``(batch,
+    window_size, hidden_dim)``, with ``return_weights=True`` also the attention weights of `SelfAttention`.
 
     Parameters
     ----------
@@ -427,11 +490,19 @@ class AttentionBlock(keras.layers.Layer):
         self.output_norm.build(hidden_shape)
 
     def call(
-        self, x: Any, bias: Any, training: bool = False, return_weights: bool = False
+        self,
+        x: Any,
+        bias: Any,
+        rotation: Any = None,
+        training: bool = False,
+        return_weights: bool = False,
     ) -> Any:
         before = self.norm == "before"
         attended, weights = self.attention(
-            self.attention_norm(x) if before else x, bias, return_weights=True
+            self.attention_norm(x) if before else x,
+            bias,
+            rotation,
+            return_weights=True,
         )
         h = self.attention_dropout(attended, training=training)
         if self.residual == "dense":
@@ -538,6 +609,15 @@ def spawn_seeds(seed: int | None, count: int) -> list[int | None]:
     if seed is None:
         return [None] * count
     return [int(s) for s in np.random.SeedSequence(seed).generate_state(count) >> 1]
+
+
+def _turn(x: Any, rotation: Any) -> Any:
+    """Turn each pair of a head's channels, of which the second half holds partners."""
+    cosine, sine = ops.split(ops.cast(rotation, x.dtype), 2, axis=-1)
+    first, second = ops.split(x, 2, axis=-1)
+    return ops.concatenate(
+        [first * cosine - second * sine, first * sine + second * cosine], axis=-1
+    )
 
 
 def _interleave(even: Any, odd: Any) -> Any:

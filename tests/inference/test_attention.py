@@ -1,5 +1,6 @@
 """Received attention against softmaxes computed by hand, window after window."""
 
+import dataclasses
 import sys
 
 import numpy as np
@@ -24,7 +25,7 @@ def softmax(logits):
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
-def block_by_hand(block, x):
+def block_by_hand(block, x, phase):
     """One block in float64: received weights (num_heads, n), and its output."""
 
     def dense(layer, values):
@@ -40,7 +41,12 @@ def block_by_hand(block, x):
         dense(layer, x).reshape(len(x), heads, dim)
         for layer in (block.attention.query, block.attention.key, block.attention.value)
     )
-    logits = np.einsum("qhd,khd->hqk", query, key) / np.sqrt(dim)
+    # Two halves of a head are real and imaginary parts, turned by a phase.
+    query, key = (
+        phase * (part[..., : dim // 2] + 1j * part[..., dim // 2 :])
+        for part in (query, key)
+    )
+    logits = np.einsum("qhd,khd->hqk", query, np.conj(key)).real / np.sqrt(dim)
     weights = softmax(logits)
     mixed = np.einsum("hqk,khd->qhd", weights, value).reshape(len(x), -1)
     mixed = dense(block.attention.output_projection, mixed)
@@ -57,14 +63,24 @@ def window_by_hand(encoder, curve, part):
     embed_mag = encoder.get_layer("magnitude_embedding")
     x = np.asarray(encoder.get_layer("time_encoding")(time[None]), float)[0]
     x = x + mag[:, None] * np.asarray(embed_mag.kernel) + np.asarray(embed_mag.bias)
+    phase = 1.0
+    if encoder.config.rotary_time:
+        cosine, sine = np.split(
+            encoder.get_layer("time_rotation")(time[None])[0], 2, -1
+        )
+        phase = (cosine + 1j * sine).swapaxes(0, 1)
     received = []
     for block in encoder.blocks:
-        weight, x = block_by_hand(block, x)
+        weight, x = block_by_hand(block, x, phase)
         received.append(weight)
     return np.array(received)
 
 
-def test_received_weights_are_those_of_softmaxes_by_hand(model, curves):
+@pytest.mark.parametrize("rotary", [False, True])
+def test_received_weights_are_those_of_softmaxes_by_hand(model, curves, rotary):
+    if rotary:
+        config = dataclasses.replace(model.config, rotary_time=True)
+        model = Reconstructor(config, seed=0)
     for curve, found in zip(curves, attention(model, curves), strict=True):
         parts = [window_by_hand(model.encoder, curve, part) for part in slices(curve)]
         assert found.weight.dtype == np.float32

@@ -108,6 +108,7 @@ def test_onnx_file_searches_periods_as_keras_does(rng, tmp_path):
         period_harmonics=2,
         num_frequencies=2048,
         outlier_limit=1.2,
+        rotary_time=True,
     )
     time = np.sort(rng.uniform(0.0, 90.0, (3, 60)), axis=1)
     mags = np.sin(2 * np.pi * time / np.array([[0.7], [3.1], [11.0]]))

@@ -121,6 +121,7 @@ TWINS = [
         attention_mask="released_astromer1",
     ),
     tiny_config(time_encoding="log_period", residual="identity"),
+    tiny_config(rotary_time=True),
 ]
 
 

@@ -49,6 +49,7 @@ OTHER_VALUES = {
     "dropout": 0.0,
     "time_encoding": "log_period",
     "time_base": 1_000.0,
+    "rotary_time": True,
     "shortest_period": 0.1,
     "longest_period": 500.0,
     "hidden_magnitude": "leak",
@@ -71,7 +72,7 @@ OTHER_VALUES = {
 def test_config_checks_every_field():
     names = {field.name for field in dataclasses.fields(EncoderConfig)}
     checked = {*POSITIVE_INTEGERS, *CHOICES, *NUMBERS, *COUNTS}
-    checked |= {"description", "outlier_limit"}
+    checked |= {"description", "outlier_limit", "rotary_time"}
     assert names == checked == set(OTHER_VALUES)
 
 
@@ -144,6 +145,8 @@ def test_config_raises_for_value_that_is_no_number(name, value):
         ({"max_frequency": float("inf")}, "Received: max_frequency=inf"),
         ({"num_frequencies": 5000}, "1024 or more. Received: num_frequencies=5000"),
         ({"num_frequencies": 512}, "1024 or more. Received: num_frequencies=512"),
+        ({"rotary_time": 1}, "must be True or False. Received: rotary_time=1"),
+        ({"rotary_time": True, "head_dim": 3}, "head_dim=3. Use an even `head_dim`"),
         ({"outlier_limit": 0.5}, "must be 1 or more, or None to trust all"),
         ({"outlier_limit": float("nan")}, "Received: outlier_limit=nan"),
         ({"outlier_limit": "3"}, "must be a number. Received: outlier_limit='3'"),

@@ -31,6 +31,7 @@ CHANGES = {
     "dropout": ({}, 0.5),
     "time_encoding": ({}, "log_period"),
     "time_base": ({}, 1_000.0),
+    "rotary_time": ({}, True),
     "shortest_period": (LOG_PERIOD, 0.5),
     "longest_period": (LOG_PERIOD, 100.0),
     "hidden_magnitude": ({}, "leak"),

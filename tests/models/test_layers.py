@@ -213,6 +213,41 @@ def test_attention_equals_that_of_keras(rng):
     np.testing.assert_allclose(ours(x, bias_of()[:2]), expected, atol=1e-5)
 
 
+def test_time_rotation_turns_by_the_phase_at_each_period(rng):
+    time = rng.uniform(-900.0, 900.0, (3, WINDOW)).astype(np.float32)
+    rotation = np.asarray(layers.TimeRotation(2, 6, 0.5, 300.0)(time))
+    # Six periods, which the two heads take in turn; three pairs of channels each.
+    periods = np.geomspace(300.0, 0.5, 6).reshape(3, 2).T[:, None]
+    angle = 2 * np.pi * time.astype(np.float64)[:, None, :, None] / periods
+    expected = np.concatenate([np.cos(angle), np.sin(angle)], axis=-1)
+    np.testing.assert_allclose(rotation, expected, atol=5e-3)
+
+
+def test_rotated_logits_depend_on_differences_of_time_alone(rng):
+    layer = layers.SelfAttention(2, 4, 5, seed=3)
+    x = rng.normal(size=(3, WINDOW, 6)).astype(np.float32)
+    bias = np.zeros((3, 1, 1, WINDOW), np.float32)
+    time = np.sort(rng.uniform(-50.0, 50.0, (3, WINDOW))).astype(np.float32)
+    turn = layers.TimeRotation(2, 4, 0.5, 300.0)
+    _, weights = layer(x, bias, turn(time), return_weights=True)
+    _, later = layer(x, bias, turn(time + 128.0), return_weights=True)
+    _, plain = layer(x, bias, return_weights=True)
+    _, at_once = layer(x, bias, turn(0.0 * time), return_weights=True)
+    np.testing.assert_allclose(weights, later, atol=1e-3)
+    np.testing.assert_allclose(plain, at_once, atol=1e-6)
+    assert np.abs(weights - plain).max() > 0.05
+    # The same in numpy, pair by pair as complex numbers.
+    query, key, _ = (np.asarray(part) for part in layer._project(x))
+    query, key = (part[..., :2] + 1j * part[..., 2:] for part in (query, key))
+    periods = np.geomspace(300.0, 0.5, 4).reshape(2, 2).T[:, None, None]
+    apart = (time[:, :, None] - time[:, None])[:, None, ..., None]
+    phase = np.exp(2j * np.pi * apart.astype(np.float64) / periods)
+    product = query[:, :, :, None] * np.conj(key)[:, :, None] * phase
+    logits = product.real.sum(axis=-1) / 2.0
+    expected = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(weights, expected, atol=1e-3)
+
+
 def test_attention_of_quantized_layers_is_near_that_of_exact_ones(rng):
     layer = layers.SelfAttention(2, 8, 16, seed=1)
     x = rng.normal(size=(3, 5, 16)).astype(np.float32)
@@ -330,12 +365,21 @@ MASKS = [((4, WINDOW), "bool")] * 2
 CALLS = [
     (lambda: layers.SinusoidalEncoding(6, 1e3, name="a"), TIMES),
     (lambda: layers.LogPeriodEncoding(6, 0.1, 99.0, name="a"), TIMES),
+    (lambda: layers.TimeRotation(2, 4, 0.1, 99.0, name="a"), TIMES),
     (lambda: layers.VisibleMagnitude("token", name="a"), TIMES + MASKS),
     (lambda: layers.AttentionBias("exclude", name="a"), MASKS),
     (lambda: layers.AttentionBias("released_astromer1", name="a"), MASKS),
     (
         lambda: layers.SelfAttention(2, 4, 5, seed=3, name="a"),
         [((4, WINDOW, 6), "float32"), ((4, 1, 1, WINDOW), "float32")],
+    ),
+    (
+        lambda: layers.SelfAttention(2, 4, 5, seed=3, name="a"),
+        [
+            ((4, WINDOW, 6), "float32"),
+            ((4, 1, 1, WINDOW), "float32"),
+            ((4, 2, WINDOW, 4), "float32"),
+        ],
     ),
     (
         lambda: make_block("none", seed=3, dropout=0.2, name="a"),
