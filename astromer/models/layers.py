@@ -414,8 +414,9 @@ class AttentionBlock(keras.layers.Layer):
     input instead, and the sums stay as they are.
 
     Call arguments: ``x`` of shape ``(batch, window_size, channels)``, ``bias`` from
-    `AttentionBias`, and ``rotation`` from `TimeRotation` or None; returns ``(batch,
-    window_size, hidden_dim)``, with ``return_weights=True`` also the attention weights of `SelfAttention`.
+    `AttentionBias`, and ``rotation`` from `TimeRotation` or None; returns
+    ``(batch, window_size, hidden_dim)``, with ``return_weights=True`` also the
+    attention weights of `SelfAttention`.
 
     Parameters
     ----------

@@ -91,3 +91,30 @@ def test_run_is_signed_with_another_preset_and_published(script, source, tmp_pat
             strict=True,
         ):
             np.testing.assert_array_equal(one, other)
+
+
+def test_run_may_start_from_a_preset_with_another_attention(script, source):
+    theirs, preset = source
+    options = {**DESCRIBED, "signature_dim": 0, "rotary_time": True}
+    model = Reconstructor(tiny_config(**options), seed=2)
+    script.copy_weights(script.load_preset(preset, Reconstructor), model)
+    found = dict(zip(*by_path(model), strict=True))
+    given = dict(zip(*by_path(theirs), strict=True))
+    assert given.keys() - found.keys() == {
+        path for path in given if "signature" in path
+    }
+    for path, values in found.items():
+        np.testing.assert_array_equal(values, given[path])
+
+
+def by_path(model):
+    weights = [weight for weight in model.weights if "seed" not in weight.path]
+    return [weight.path for weight in weights], [w.numpy() for w in weights]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_objective_is_that_of_the_last_stage(script, share):
+    found = script.objective({"whole_nights": share})
+    assert (found.loss, found.masking.probed_fraction) == ("scaled", 0.5)
+    assert found.masking.whole_nights == share
+    assert script.objective({}, 0.6).masking.probed_fraction == 0.6
