@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 from rich.markup import escape
@@ -97,37 +97,23 @@ DecayEpochs = Annotated[
         rich_help_panel=OPTIMIZER,
     ),
 ]
-LossName = Annotated[
-    Literal["released", "paper", "scaled"],
-    typer.Option("--loss", help="Form of the loss.", rich_help_panel=OBJECTIVE),
-]
-ErrorWeightsName = Annotated[
-    Literal["off", "released", "paper"],
-    typer.Option(
-        "--error-weights",
-        help="How uncertainties weigh the loss.",
-        rich_help_panel=OBJECTIVE,
-    ),
-]
-OF_PRESET = "the preset's"
-ObjectiveLoss = Annotated[
-    Literal["released", "paper", "scaled"] | None,
-    typer.Option(
-        "--loss",
-        show_default=OF_PRESET,
-        help="Form of the loss.",
-        rich_help_panel=OBJECTIVE,
-    ),
-]
-ObjectiveWeights = Annotated[
-    Literal["off", "released", "paper"] | None,
-    typer.Option(
-        "--error-weights",
-        show_default=OF_PRESET,
-        help="How uncertainties weigh the loss.",
-        rich_help_panel=OBJECTIVE,
-    ),
-]
+
+
+def _objective(name: str, help_text: str, default: str | bool = True) -> Any:
+    return typer.Option(
+        name, show_default=default, help=help_text, rich_help_panel=OBJECTIVE
+    )
+
+
+Loss = Literal["released", "paper", "scaled"]
+Weights = Literal["off", "released", "paper"]
+LOSS: Final = ("--loss", "Form of the loss.")
+WEIGHTS: Final = ("--error-weights", "How uncertainties weigh the loss.")
+OF_PRESET: Final = "the preset's"
+LossName = Annotated[Loss, _objective(*LOSS)]
+ErrorWeightsName = Annotated[Weights, _objective(*WEIGHTS)]
+LossOfPreset = Annotated[Loss | None, _objective(*LOSS, OF_PRESET)]
+WeightsOfPreset = Annotated[Weights | None, _objective(*WEIGHTS, OF_PRESET)]
 Patience = Annotated[
     int,
     typer.Option(
@@ -303,8 +289,8 @@ def finetune(
     schedule: ScheduleName = "cosine",
     warmup_steps: WarmupSteps = None,
     decay_epochs: DecayEpochs = None,
-    loss: ObjectiveLoss = None,
-    error_weights: ObjectiveWeights = None,
+    loss: LossOfPreset = None,
+    error_weights: WeightsOfPreset = None,
     patience: Patience = 10,
     precision: PrecisionName = "float32",
     strategy: StrategyName = "auto",
