@@ -23,18 +23,9 @@ class TensorFlow:
     Masks = masking.Masks
 
     @staticmethod
-    def select(
-        sizes: Any,
-        window_size: int,
-        config: MaskingConfig,
-        seed: Any,
-        time: Array | None = None,
-    ) -> Any:
+    def select(time: Any, sizes: Any, config: MaskingConfig, seed: Any) -> Any:
         masks = masking.select_masks(
-            tf.constant(_times(time, sizes, window_size)),
-            tf.constant(sizes, tf.int64),
-            config,
-            tf.constant(seed),
+            tf.constant(time), tf.constant(sizes, tf.int64), config, tf.constant(seed)
         )
         return masking.Masks(*(part.numpy() for part in masks))
 
@@ -69,18 +60,9 @@ class Numpy:
     Masks = array_masking.MaskArrays
 
     @staticmethod
-    def select(
-        sizes: Any,
-        window_size: int,
-        config: MaskingConfig,
-        seed: Any,
-        time: Array | None = None,
-    ) -> Any:
+    def select(time: Any, sizes: Any, config: MaskingConfig, seed: Any) -> Any:
         return array_masking.select_masks(
-            _times(time, sizes, window_size),
-            np.array(sizes),
-            config,
-            np.random.default_rng(seed),
+            time, np.array(sizes), config, np.random.default_rng(seed)
         )
 
     @staticmethod
@@ -102,13 +84,6 @@ class Numpy:
     @staticmethod
     def tiles(lengths: Any, window_size: int, tiling: Tiling = "exact") -> Any:
         return arrays.lay_tiles(np.array(lengths, np.int64), window_size, tiling)
-
-
-def _times(time: Array | None, sizes: Any, window_size: int) -> Array:
-    """Return times, a day apart if not given."""
-    if time is None:
-        time = np.arange(window_size, dtype=np.float32)
-    return np.broadcast_to(time, (len(sizes), window_size))
 
 
 ENGINES = {"tensorflow": TensorFlow, "numpy": Numpy}

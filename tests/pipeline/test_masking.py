@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from astromer.errors import ConfigError
+from astromer.evaluation.masked import nights_of
 from astromer.pipeline import MaskingConfig
 from astromer.pipeline.masking import _nth_smallest
 
@@ -16,7 +17,9 @@ SEED = (7, 11)
 
 
 def select(engine, sizes, masking, window_size=W, seed=SEED):
-    return engine.select(sizes, window_size, masking, seed)
+    """Draw masks of windows whose observations are a day apart."""
+    time = np.tile(np.arange(window_size, dtype=np.float32), (len(sizes), 1))
+    return engine.select(time, sizes, masking, seed)
 
 
 def counts(masks):
@@ -150,13 +153,25 @@ def night_starts(num_nights):
     return (np.arange(num_nights)[:, None] + visits).ravel().astype(np.float32)
 
 
+def test_nights_are_those_of_the_benchmark_of_hidden_points(engine, rng):
+    # Gaps of binary fractions, so that a quarter of a day is one in float32, too.
+    gaps = rng.choice([0.125, 0.1875, 0.25, 0.375, 1.0], size=(300, 40))
+    time = np.cumsum(gaps, axis=1).astype(np.float32)
+    masking = MaskingConfig(random_fraction=0.0, whole_nights=1.0)
+    masks = engine.select(time, [40] * 300, masking, SEED)
+    for times, probed in zip(time, masks.probed, strict=True):
+        nights = [probed[places] for places in nights_of(times)]
+        assert sum(night.any() and not night.all() for night in nights) <= 1
+
+
 def test_whole_nights_are_hidden_at_once(engine):
     # Half of 15 nights of four, a third of these visible: each subset cuts one night.
-    time, sizes = night_starts(15), [60, 60, 60, 40]
+    sizes = [60, 60, 60, 40] * 20
+    time = np.tile(night_starts(15), (80, 1))
     masking = MaskingConfig(
         probed_fraction=0.5, visible_fraction=0.1, random_fraction=0.0, whole_nights=1.0
     )
-    masks = engine.select(sizes * 20, 60, masking, SEED, time)
+    masks = engine.select(time, sizes, masking, SEED)
     assert set(counts(masks)) == {(30, 6, 0, 24), (20, 4, 0, 16)}
     for subset in (masks.probed, masks.probed & ~masks.hidden):
         in_night = subset.reshape(-1, 15, 4).sum(axis=2)
@@ -168,9 +183,10 @@ def test_whole_nights_are_hidden_at_once(engine):
 
 
 def test_whole_nights_are_hidden_in_a_share_of_the_windows(engine):
-    time, num = night_starts(15), 400
+    num = 400
+    time = np.tile(night_starts(15), (num, 1))
     masking = MaskingConfig(random_fraction=0.0, whole_nights=0.25)
-    masks = engine.select([60] * num, 60, masking, SEED, time)
+    masks = engine.select(time, [60] * num, masking, SEED)
     broken = (masks.probed.reshape(num, 15, 4).sum(axis=2) % 4 > 0).sum(axis=1)
     whole = (broken <= 1).sum()
     assert abs(whole - 0.25 * num) < 4 * np.sqrt(num * 0.25 * 0.75)
