@@ -104,6 +104,15 @@ def test_finetuning_sees_training_objects_alone_and_each_once(
     assert len(runs) == 1
 
 
+def test_finetuning_for_another_objective_is_another(tiny_model, tmp_path):
+    keys = set()
+    for loss in ("released", "scaled"):
+        facts = {"license": "MIT", "objective": {"loss": loss}}
+        preset = save_preset(tiny_model, tmp_path / loss / "tiny", metadata=facts)
+        keys |= {Finetuning(preset, tiny_model, "tiny", tmp_path).key for _ in range(2)}
+    assert len(keys) == 2
+
+
 @pytest.mark.timeout(180)
 def test_what_an_interrupted_finetuning_left_is_begun_anew(
     tiny_model, preset, make_survey, tmp_path, monkeypatch

@@ -7,6 +7,7 @@ from astromer.errors import ConfigError
 from astromer.figures import make_axes, mask_window, plot_masking
 from astromer.pipeline import MaskingConfig
 from tests.figures.examples import light_curve, masked_window
+from tests.pipeline.plain import assert_one_night, night_curves
 
 
 def counts(window):
@@ -35,6 +36,13 @@ def test_window_has_the_shares_of_the_paper_and_of_the_release(masking, expected
     assert sum(part.astype(int) for part in window.subsets().values()).tolist() == (
         [1] * 200
     )
+
+
+def test_window_has_whole_nights_where_they_are_asked_for():
+    (curve,) = night_curves(1)
+    masking = MaskingConfig(whole_nights=1.0)
+    windows = [mask_window(curve, masking=masking, seed=seed) for seed in range(8)]
+    assert_one_night(np.array([window.probed for window in windows]))
 
 
 def test_window_shows_true_magnitudes_but_for_the_random():

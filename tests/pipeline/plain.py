@@ -114,3 +114,20 @@ def write_records(
         "split": {"all": 1.0},
     }
     return convert_tables([table], folder, ConvertOptions(**{**defaults, **options}))
+
+
+def night_curves(number: int) -> list[LightCurve]:
+    """Return light curves of two nights with four visits each."""
+    time = 50_000.0 + np.array([0.0, 1.0])[:, None] + 0.012 * np.arange(4)
+    return [
+        LightCurve(
+            time.ravel(), 15.0 + np.arange(8.0), np.full(8, 0.1), object_id=str(i)
+        )
+        for i in range(number)
+    ]
+
+
+def assert_one_night(probed: np.ndarray[Any, Any]) -> None:
+    """Half of a window is one of its two nights, and not always the same."""
+    in_night = probed.reshape(-1, 2, 4).sum(axis=2)
+    assert set(map(tuple, in_night.tolist())) == {(4, 0), (0, 4)}

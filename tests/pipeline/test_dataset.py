@@ -10,7 +10,14 @@ from astromer.errors import ConfigError, RecordError
 from astromer.lightcurve import LightCurve
 from astromer.pipeline import MaskingConfig, load_dataset
 from astromer.records import Manifest, read_records
-from tests.pipeline.plain import marked_curves, plain_windows, read_marks, write_records
+from tests.pipeline.plain import (
+    assert_one_night,
+    marked_curves,
+    night_curves,
+    plain_windows,
+    read_marks,
+    write_records,
+)
 
 W = 8
 
@@ -79,6 +86,14 @@ def test_drop_remainder_leaves_only_full_batches(curves, training):
     every = batches(load_dataset(curves, **options))
     assert [len(inputs["mag"]) for inputs, _ in kept] == [4] * len(kept)
     assert len(kept) == sum(len(inputs["mag"]) for inputs, _ in every) // 4
+
+
+def test_whole_nights_are_masked_on_the_fly():
+    masking = MaskingConfig(whole_nights=1.0)
+    dataset = load_dataset(
+        night_curves(40), window_size=W, batch_size=8, masking=masking
+    )
+    assert_one_night(whole(batches(dataset), 1, "probed"))
 
 
 def test_pretraining_batches_keep_the_contract(curves):

@@ -17,7 +17,13 @@ from astromer.pipeline import (
     stream_batches,
 )
 from astromer.records import read_records, sample_records
-from tests.pipeline.plain import marked_curves, plain_windows, read_marks
+from tests.pipeline.plain import (
+    assert_one_night,
+    marked_curves,
+    night_curves,
+    plain_windows,
+    read_marks,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 W = 8
@@ -152,6 +158,13 @@ def test_masks_have_exact_counts_and_are_never_on_padding(curves):
     np.testing.assert_array_equal(changed.sum(axis=1), size // 4)
     assert not (changed & (hidden | ~probed)).any()
     np.testing.assert_array_equal(whole(batches, 1, "weight"), valid)
+
+
+def test_whole_nights_are_masked_in_training_and_validation():
+    curves, masking = night_curves(40), MaskingConfig(whole_nights=1.0)
+    assert_one_night(whole(take(5, curves, masking=masking), 1, "probed"))
+    _, targets = fixed_windows(curves, window_size=W, masking=masking)
+    assert_one_night(targets["probed"])
 
 
 def test_masks_of_windows_and_batches_differ():

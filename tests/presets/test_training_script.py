@@ -1,8 +1,10 @@
-"""The script that trained the bundled presets which find periods: what it hands on."""
+"""The scripts that trained the bundled presets: what they hand on."""
 
 import argparse
 import importlib.util
 import json
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +14,23 @@ from astromer.models import Reconstructor
 from astromer.presets import describe_preset, save_preset
 from tests.models.windows import tiny_config
 
-SCRIPT = Path(__file__).resolve().parents[2] / "presets" / "macho-period" / "train.py"
+PRESETS = Path(__file__).resolve().parents[2] / "presets"
 DESCRIBED = {"magnitude_scale": "visible", "description": True, "signature_dim": 3}
+
+
+def script_of(preset):
+    path = PRESETS / preset / "train.py"
+    spec = importlib.util.spec_from_file_location(f"train_{preset}", path)
+    module = importlib.util.module_from_spec(spec)
+    # Its dataclasses look for the module that they are in.
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("train_periods", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script_of("macho-period")
 
 
 def signature(model):
@@ -118,3 +127,24 @@ def test_objective_is_that_of_the_last_stage(script, share):
     assert (found.loss, found.masking.probed_fraction) == ("scaled", 0.5)
     assert found.masking.whole_nights == share
     assert script.objective({}, 0.6).masking.probed_fraction == 0.6
+
+
+def test_card_of_macho_tells_of_the_run_that_it_started_from(tmp_path):
+    script, facts = script_of("macho"), describe_preset(str(PRESETS / "macho")).metadata
+    first = facts["training"]
+    stage = {"num_layers": 6, "window_size": 200, "until": 1.0, "steps": 1234}
+    second = {**first, "stages": [stage], "minutes": 30, "start": first}
+    report = {**second, "scores": facts["metrics"]}
+    (tmp_path / "training.json").write_text(json.dumps(report))
+    shutil.copy(PRESETS / "macho" / "model.weights.h5", tmp_path)
+    script.publish(tmp_path, tmp_path / "macho")
+    found = describe_preset(str(tmp_path / "macho"))
+    assert found.metadata["training"] == second
+    assert found.metadata["objective"] == facts["objective"]
+    text = " ".join(found.card.split())
+    began = (
+        "60 minutes of wall time in mixed_bfloat16, with other work on the machine: "
+    )
+    assert f"probed). {began}3,120 steps with 2 blocks on windows of 64, then" in text
+    assert "Then, from there, 30 minutes of wall time" in text
+    assert "1,234 steps with 6 blocks on windows of 200, 32 windows a step." in text
