@@ -19,7 +19,7 @@ from astromer.training.finishing import finish_run
 from astromer.training.losses import ReconstructionLoss
 from astromer.training.metrics import R2, RMSE, Subset
 from astromer.training.optimizers import make_optimizer
-from astromer.training.options import PretrainOptions
+from astromer.training.options import LossForm, PretrainOptions
 from astromer.training.run import Report, RunResult, TrainedModel, run_training
 from astromer.training.run_folder import RunFolder, RunPlan
 from astromer.training.workers import Workers
@@ -164,6 +164,11 @@ def reconstruction_run(
     return result
 
 
+def panels_of(loss: LossForm) -> dict[str, str]:
+    """Return axis labels of the learning curves by score; a scaled loss has no unit."""
+    return _PANELS if loss != "scaled" else {**_PANELS, "loss": "loss"}
+
+
 def _objective(options: PretrainOptions) -> dict[str, Any]:
     subsets = get_args(Subset)
     return {
@@ -202,7 +207,7 @@ def _finish(
         scores=scores,
         table=_rows(scores),
         notes=[_NOTE] if scores else [],
-        panels=_PANELS,
+        panels=panels_of(options.loss),
         description=_describe(plan, start),
         metadata=metadata,
     )

@@ -23,6 +23,7 @@ from astromer.training import (
 from astromer.training.baselines import score_baselines
 from astromer.training.checkpoints import read_checkpoint
 from astromer.training.data import FIXED_SEED
+from astromer.training.reconstruction import panels_of
 from astromer.training.run_folder import RunFolder
 from tests.models.windows import tiny_config
 from tests.pipeline.plain import write_records
@@ -434,3 +435,8 @@ def test_labels_are_not_needed(tmp_path):
         {"train": curves}, tmp_path / "run", config=CONFIG, epochs=1, batch_size=8
     )
     assert result.steps == 1
+
+
+def test_learning_curves_give_a_loss_the_unit_that_it_has():
+    labels = {loss: panels_of(loss)["loss"] for loss in ("released", "paper", "scaled")}
+    assert labels == {"released": "loss [mag]", "paper": "loss [mag]", "scaled": "loss"}
