@@ -258,7 +258,8 @@ def _plot_rows(
             len(rows) * columns,
             columns=columns,
             width=TEXT_WIDTH_IN,
-            panel_height=1.2,
+            # The bar of colors takes as much of one row as of many.
+            panel_height=1.2 + 0.6 / len(rows),
         )
     panels = list(fitting("axes", axes, len(rows) * columns))
     same = all(row.light_curve is rows[0].light_curve for row in rows) or all(
