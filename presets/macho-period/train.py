@@ -134,7 +134,7 @@ def run(arguments: argparse.Namespace) -> None:
     clock, stages = Clock(arguments.minutes * 60, arguments.learning_rate, out), []
     for window_size, batch_size, probed, until in STAGES:
         optimizer = keras.optimizers.AdamW(weight_decay=0.01, global_clipnorm=1.0)
-        learned = objective({"whole_nights": arguments.whole_nights}, probed)
+        learned = objective(arguments.whole_nights, probed)
         loss = ReconstructionLoss(learned.loss)
         model.compile(optimizer, loss, metrics=[R2("hidden")])
         dataset = load_dataset(
@@ -172,13 +172,13 @@ def run(arguments: argparse.Namespace) -> None:
     (out / "training.json").write_text(json.dumps(report, indent=1) + "\n")
 
 
-def objective(report: dict, probed: float = STAGES[-1][2]) -> PretrainOptions:
-    """Return what is learned; of a finished run, in its last stage."""
+def objective(whole_nights: float, probed: float = STAGES[-1][2]) -> PretrainOptions:
+    """Return what is learned; in the last stage if nothing else is said."""
     masking = MaskingConfig(
         probed_fraction=probed,
         visible_fraction=0.1,
         random_fraction=0.0,
-        whole_nights=report.get("whole_nights", 0.0),
+        whole_nights=whole_nights,
     )
     return PretrainOptions(loss="scaled", masking=masking)
 
@@ -273,7 +273,7 @@ def publish(run_folder: Path, preset: Path, description: str) -> None:
         "license": "MIT",
         "citation": "Donoso-Oliva et al. (2026), Astromer 2; and this package",
         "training": report,
-        "objective": objective(report).objective,
+        "objective": objective(report.get("whole_nights", 0.0)).objective,
         "metrics": json.loads((run_folder / "scores.json").read_text()),
     }
     card = (preset / "README.md").read_text()

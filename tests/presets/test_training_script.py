@@ -123,10 +123,10 @@ def by_path(model):
 
 @pytest.mark.parametrize("share", [0.0, 0.5])
 def test_objective_is_that_of_the_last_stage(script, share):
-    found = script.objective({"whole_nights": share})
+    found = script.objective(share)
     assert (found.loss, found.masking.probed_fraction) == ("scaled", 0.5)
     assert found.masking.whole_nights == share
-    assert script.objective({}, 0.6).masking.probed_fraction == 0.6
+    assert script.objective(0.0, 0.6).masking.probed_fraction == 0.6
 
 
 def test_card_of_macho_tells_of_the_run_that_it_started_from(tmp_path):
