@@ -112,8 +112,8 @@ WEIGHTS: Final = ("--error-weights", "How uncertainties weigh the loss.")
 OF_PRESET: Final = "the preset's"
 LossName = Annotated[Loss, _objective(*LOSS)]
 ErrorWeightsName = Annotated[Weights, _objective(*WEIGHTS)]
-LossOfPreset = Annotated[Loss | None, _objective(*LOSS, OF_PRESET)]
-WeightsOfPreset = Annotated[Weights | None, _objective(*WEIGHTS, OF_PRESET)]
+LossOfPreset = Annotated[Loss, _objective(*LOSS, OF_PRESET)]
+WeightsOfPreset = Annotated[Weights, _objective(*WEIGHTS, OF_PRESET)]
 Patience = Annotated[
     int,
     typer.Option(
@@ -289,8 +289,8 @@ def finetune(
     schedule: ScheduleName = "cosine",
     warmup_steps: WarmupSteps = None,
     decay_epochs: DecayEpochs = None,
-    loss: LossOfPreset = None,
-    error_weights: WeightsOfPreset = None,
+    loss: LossOfPreset = "released",
+    error_weights: WeightsOfPreset = "off",
     patience: Patience = 10,
     precision: PrecisionName = "float32",
     strategy: StrategyName = "auto",

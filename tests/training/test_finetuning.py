@@ -90,47 +90,30 @@ def test_only_what_is_trainable_moves(preset, tmp_path):
     assert moved == {"block_2", "head_norm", "head_dense"}
     stored = describe_preset(result.preset).metadata["training"]
     assert stored["kind"] == "finetune"
-    assert FinetuneOptions.from_dict(stored["options"]).trainable == 1
+    options = FinetuneOptions.from_dict(stored["options"])
+    assert options.trainable == 1
+    # The preset says of no objective.
+    assert options.objective == PretrainOptions().objective
     assert stored["model"]["start"]["preset"] == "start"
     assert "from the preset start" in describe_preset(result.preset).description
     card = (result.folder / "README.md").read_text()
     assert "finetuned to predict hidden magnitudes of 16 light curves" in card
 
 
-def stored_options(result):
-    stored = describe_preset(result.preset).metadata
-    options = FinetuneOptions.from_dict(stored["training"]["options"])
-    assert stored["objective"] == options.objective
-    return options
-
-
-def test_objective_is_that_of_the_preset_where_nothing_else_is_given(tmp_path):
+def test_objective_is_handed_down_but_for_what_is_given(tmp_path):
     masking = {"probed_fraction": 0.4, "random_fraction": 0.0}
     learned = PretrainOptions(
         loss="scaled", error_weights="released", masking=masking
     ).objective
     facts = {"license": "MIT", "objective": learned}
-    model = Reconstructor(tiny_config(num_layers=3, dropout=0.0), seed=1)
+    model = Reconstructor(tiny_config(num_layers=1, dropout=0.0), seed=1)
     start = save_preset(model, tmp_path / "start", metadata=facts)
-    own = stored_options(finetune(start, CURVES, tmp_path / "own", **QUICK))
-    assert own.objective == learned
-    given = {**QUICK, "loss": "paper"}
-    other = stored_options(finetune(start, CURVES, tmp_path / "other", **given))
-    assert other.objective == {**learned, "loss": "paper"}
-    # And on: what was finetuned hands its objective down.
-    next_one = finetune(tmp_path / "other" / "preset", CURVES, tmp_path / "n", **QUICK)
-    assert stored_options(next_one).objective == other.objective
-    # Complete options and a recipe leave nothing open.
-    whole = FinetuneOptions(**QUICK)
-    complete = finetune(start, CURVES, tmp_path / "whole", options=whole)
-    assert stored_options(complete).objective == PretrainOptions().objective
-    recipe = finetune(start, CURVES, tmp_path / "recipe", recipe="default", **QUICK)
-    assert stored_options(recipe).objective == PretrainOptions().objective
-
-
-def test_preset_that_says_no_objective_is_finetuned_with_the_default(preset, tmp_path):
-    result = finetune(preset, CURVES, tmp_path / "run", **QUICK)
-    assert stored_options(result).objective == PretrainOptions().objective
+    first = finetune(start, CURVES, tmp_path / "first", **QUICK)
+    second = finetune(first.preset, CURVES, tmp_path / "second", loss="paper", **QUICK)
+    for result, expected in ((first, learned), (second, {**learned, "loss": "paper"})):
+        stored = describe_preset(result.preset).metadata
+        options = FinetuneOptions.from_dict(stored["training"]["options"])
+        assert stored["objective"] == options.objective == expected
 
 
 @pytest.mark.slow
