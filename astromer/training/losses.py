@@ -25,9 +25,10 @@ class ReconstructionLoss(keras.losses.Loss):
     - paper: ``sqrt(1/(N-1) sum_i sum_l m w r^2)``, Eq. 4, or Eq. 5 with weights
       ``1 / e``; it grows with the number of probed observations;
     - scaled: ``1/N sum_i (sum_l m w huber(r / s_i) / sum_l m)``, where ``s_i`` is the
-      scatter of the window's probed magnitudes about their mean and ``huber(x)`` is
-      ``x^2 / 2`` up to 1 and ``|x| - 1/2`` beyond. Every window counts alike, whatever
-      its amplitude, and outliers count less.
+      root mean square of the window's probed magnitudes, about the mean that was
+      subtracted from them, and ``huber(x)`` is ``x^2 / 2`` up to 1 and ``|x| - 1/2``
+      beyond. Every window counts alike, whatever its amplitude, and outliers count
+      less. About their own mean, two or three magnitudes may have next to no scatter.
 
     A window without probed observations adds nothing to the sums but counts in N.
     Under a distribution strategy the sums run over all replicas before the root, so
@@ -89,13 +90,11 @@ class ReconstructionLoss(keras.losses.Loss):
 
 
 def _scatter(mag: Any, counted: Any) -> Any:
-    """Return the standard deviation of what counts of each window, (batch, 1) [mag]."""
+    """Return the root mean square of what counts of each window, (batch, 1) [mag]."""
     number = ops.maximum(ops.sum(counted, axis=-1, keepdims=True), 1.0)
-    mag = ops.where(counted > 0, mag, 0.0)
-    mean = ops.sum(mag, axis=-1, keepdims=True) / number
-    deviation = counted * ops.square(mag - mean)
-    variance = ops.sum(deviation, axis=-1, keepdims=True) / number
-    return ops.sqrt(variance) + SMALLEST_SCATTER_MAG
+    square = ops.where(counted > 0, ops.square(mag), 0.0)
+    mean = ops.sum(square, axis=-1, keepdims=True) / number
+    return ops.sqrt(mean) + SMALLEST_SCATTER_MAG
 
 
 def _huber(x: Any) -> Any:

@@ -12,8 +12,8 @@ PROBED = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]], dtype="float32")
 WEIGHT = np.array([[0.5, 0.25, 9, 9], [2, 9, 9, 9], [9, 9, 9, 9]], dtype="float32")
 
 
-def loss_of(form, residual, weight):
-    y_true = np.full_like(residual, 0.3)[..., None]
+def loss_of(form, residual, weight, mag=0.499):
+    y_true = np.full_like(residual, mag)[..., None]
     value = ReconstructionLoss(form)(y_true, y_true - residual[..., None], weight)
     assert value.shape == ()
     return float(value)
@@ -32,13 +32,13 @@ def loss_of(form, residual, weight):
         pytest.param("paper", PROBED, (9 / 2) ** 0.5, id="paper"),
         # Eq. 5: 0.5 + 1 + 8 over 3 - 1.
         pytest.param("paper", PROBED * WEIGHT, (9.5 / 2) ** 0.5, id="paper weighted"),
-        # Constant magnitudes have a scatter of 0.001: 1000 and 2000, 2000, nothing.
-        pytest.param("scaled", PROBED, (1499.5 + 1999.5) / 3, id="scaled"),
-        # 500 and 500, less a half each time its weight; 4000 less 1.
+        # In halves of a magnitude: 2 and 4, 4, nothing, each less a half.
+        pytest.param("scaled", PROBED, (2.5 + 3.5) / 3, id="scaled"),
+        # 1.5 and 3.5, 3.5, each times its weight.
         pytest.param(
             "scaled",
             PROBED * WEIGHT,
-            ((499.75 + 499.875) / 2 + 3999.0) / 3,
+            ((0.75 + 0.875) / 2 + 7.0) / 3,
             id="scaled weighted",
         ),
     ],
@@ -61,7 +61,7 @@ def test_paper_form_of_one_window_does_not_divide_by_zero():
 
 
 def test_scaled_form_is_hubers_in_units_of_scatter():
-    y_true = np.array([[0.0, 2.0, 50.0], [0.0, 200.0, -3.0]], dtype="float32")[
+    y_true = np.array([[-1.0, 1.0, 50.0], [-100.0, 100.0, -3.0]], dtype="float32")[
         ..., None
     ]
     probed = np.array([[1, 1, 0], [1, 1, 0]], dtype="float32")
@@ -69,6 +69,14 @@ def test_scaled_form_is_hubers_in_units_of_scatter():
     value = ReconstructionLoss("scaled")(y_true, y_true - residual[..., None], probed)
     # Scatter 1 and 100: two windows that differ in amplitude alone, 0.5 and 3 of it.
     assert float(value) == pytest.approx((0.5**2 / 2 + 2.5) / 2, rel=2e-3)
+
+
+def test_few_observations_of_equal_magnitude_do_not_lead_the_scaled_form():
+    y_true = np.array([[0.3, 0.3, -0.6], [0.5, -0.4, -0.1]], dtype="float32")
+    probed = np.array([[1, 1, 0], [1, 1, 1]], dtype="float32")
+    value = ReconstructionLoss("scaled")(y_true[..., None], np.zeros((2, 3, 1)), probed)
+    # Who predicts the window's mean is wrong by the scatter, in every window.
+    assert float(value) == pytest.approx(0.5, abs=0.06)
 
 
 def test_scaled_form_ignores_scale():
@@ -87,7 +95,7 @@ def test_loss_ignores_what_is_not_probed(form):
     with tf.GradientTape() as tape:
         tape.watch(y_pred)
         value = ReconstructionLoss(form)(np.zeros((3, 4, 1), "float32"), y_pred, PROBED)
-    assert float(value) == loss_of(form, RESIDUAL, PROBED)
+    assert float(value) == loss_of(form, RESIDUAL, PROBED, mag=0.0)
     gradient = tape.gradient(value, y_pred).numpy()[..., 0]
     assert (gradient[PROBED == 0] == 0.0).all()
     assert (gradient[PROBED > 0] > 0.0).all()
