@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from astromer import inference
-from astromer.inference.sources import Source
-from astromer.lightcurve import LightCurve
 from astromer.models import (
     ClassifierConfig,
     ClassifierNetwork,
@@ -33,6 +31,10 @@ from astromer.training import (
     reconstruction_metrics,
     signature_of,
 )
+
+if TYPE_CHECKING:
+    from astromer.inference.sources import Source
+    from astromer.lightcurve import LightCurve
 
 __all__ = ["Astromer", "Classifier"]
 

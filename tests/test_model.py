@@ -106,6 +106,30 @@ def test_keras_file_restores_the_class(model, tmp_path, rng):
     assert float(again.optimizer.learning_rate) == pytest.approx(2e-3)
 
 
+FRESH_PROCESS_SCRIPT = """
+import sys
+import keras
+from astromer import Astromer
+late = [name for name in sys.modules if name.startswith("astromer.inference.")]
+print(type(keras.saving.load_model(sys.argv[1]).loss).__name__, *late)
+"""
+
+
+def test_import_of_the_class_is_enough_for_its_keras_file(model, tmp_path):
+    model.compile()
+    model.save(tmp_path / "model.keras")
+    done = subprocess.run(
+        [sys.executable, "-c", FRESH_PROCESS_SCRIPT, tmp_path / "model.keras"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4_000:]
+    # And no more than needed: what applies a model is imported when it is used.
+    assert done.stdout.split() == ["ReconstructionLoss"]
+
+
 def test_fit_and_predict_take_a_dataset_of_light_curves(model, make_light_curve):
     curves = [make_light_curve(length, seed=length) for length in (12, 9, 30)]
     dataset = astromer.load_dataset(curves, window_size=8, batch_size=2, seed=1)

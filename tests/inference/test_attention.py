@@ -1,17 +1,15 @@
 """Received attention against softmaxes computed by hand, window after window."""
 
 import dataclasses
-import sys
 
 import numpy as np
 import pytest
 
 from astromer.errors import ConfigError
-from astromer.inference import attention, embed
+from astromer.inference import attention, attention_weights, embed
 from astromer.lightcurve import LightCurve
 from astromer.models import EncoderConfig, Reconstructor
 
-MODULE = sys.modules["astromer.inference.attention"]
 W = 8
 CLOSE = {"rtol": 0, "atol": 2e-6}
 
@@ -122,7 +120,7 @@ def test_batch_size_and_company_do_not_change_attention(model, curves, batch_siz
 
 def test_chunks_do_not_change_attention(model, curves, monkeypatch):
     expected = attention(model, curves)
-    monkeypatch.setattr(MODULE, "OBSERVATIONS_PER_CHUNK", 30)
+    monkeypatch.setattr(attention_weights, "OBSERVATIONS_PER_CHUNK", 30)
     calls = []
     found = attention(model, curves, progress=lambda *state: calls.append(state))
     assert len(calls) > 1
