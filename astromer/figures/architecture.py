@@ -251,8 +251,9 @@ def plot_architecture(config: EncoderConfig, *, ax: Axes | None = None) -> Axes:
         if not before:
             flow.box("Layer norm", _TRAINED, counts["norm"])
 
-    heads = f"{config.num_heads} heads {_TIMES} {config.head_dim}"
-    branch(f"Attention: {heads}", counts["attention"], counts["attention_residual"])
+    attention = "Rotary attention" if config.rotary_time else "Attention"
+    attention += f": {config.num_heads} heads {_TIMES} {config.head_dim}"
+    branch(attention, counts["attention"], counts["attention_residual"])
     network = f"{hidden} {_TO} {config.intermediate_dim} tanh {_TO} {hidden}"
     branch(f"Dense {network}", counts["feed_forward"], counts["output_residual"])
     end = flow.top + 0.9

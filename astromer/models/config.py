@@ -100,7 +100,7 @@ _VARIANTS: dict[str, dict[str, Any]] = {
         "residual": "identity",
         "block_norm": "before",
         "dropout": 0.0,
-        "time_encoding": "log_period",
+        "rotary_time": True,
         "longest_period": 3_000.0,
         "shortest_period": 0.05,
         "magnitude_scale": "visible",

@@ -137,6 +137,7 @@ def test_diagram_tells_of_periods_and_scale():
     assert "Scaled by visible scatter" in shown
     assert any(text.startswith("Phases, 2 periods (") for text in shown)
     assert any(text.startswith("Statistics, periods (") for text in shown)
+    assert any(text.startswith("Rotary attention: 3 heads") for text in shown)
     assert "Signature: 128" in shown
     plain = texts(plot_architecture(CONFIGS["scaled"]))
     assert not any("Signature" in text for text in plain)
