@@ -199,16 +199,18 @@ def sign(arguments: argparse.Namespace) -> None:
     copy_weights(plain, model)
     report["encoder"] = model.config.to_dict()
     if arguments.signature_of:
-        report["signature"] = {"of": arguments.signature_of}
-        copy_signature(arguments.signature_of, model)
+        report["signature"] = copy_signature(arguments.signature_of, model)
     else:
         report["signature"] = train_signature(arguments, model)
     model.save_weights(out / "signed.weights.h5")
     (out / "signed.json").write_text(json.dumps(report, indent=1) + "\n")
 
 
-def copy_signature(preset: str, model: Reconstructor) -> None:
-    """Copy the signature of a preset, whose descriptions must be the same."""
+def copy_signature(preset: str, model: Reconstructor) -> dict:
+    """Copy the signature of a preset, whose descriptions must be the same.
+
+    Returns what that preset's report says of it.
+    """
     source = load_preset(preset, Reconstructor)
     names = ("num_periods", "period_harmonics", "max_frequency", "num_frequencies")
     names += ("outlier_limit", "signature_dim", "signature_units", "window_size")
@@ -218,6 +220,8 @@ def copy_signature(preset: str, model: Reconstructor) -> None:
             raise SystemExit(f"{preset} has {name}={theirs}. Received: {name}={ours}.")
     weights = source.encoder.get_layer("signature").get_weights()
     model.encoder.get_layer("signature").set_weights(weights)
+    reported = describe_preset(preset).metadata.get("training", {})
+    return {"of": preset, **reported.get("signature", {})}
 
 
 def train_signature(arguments: argparse.Namespace, model: Astromer) -> dict:

@@ -40,7 +40,9 @@ def signature(model):
 @pytest.fixture
 def source(tmp_path):
     model = Reconstructor(tiny_config(**DESCRIBED), seed=1)
-    return model, str(save_preset(model, tmp_path / "source", metadata={}, card="# s"))
+    facts = {"training": {"minutes": 9.0, "signature": {"steps": 7}}}
+    path = save_preset(model, tmp_path / "source", metadata=facts, card="# s")
+    return model, str(path)
 
 
 def test_signature_of_a_preset_is_copied_and_nothing_else(script, source):
@@ -89,7 +91,7 @@ def test_run_is_signed_with_another_preset_and_published(script, source, tmp_pat
     assert found.card == "# mine\n"
     assert found.metadata["description"] == "small; trained by this project on a CPU"
     assert found.metadata["metrics"] == {"ASAS": {"f1": 0.5}}
-    assert found.metadata["training"]["signature"] == {"of": preset}
+    assert found.metadata["training"]["signature"] == {"of": preset, "steps": 7}
     model = script.load_preset(str(out), Reconstructor)
     for one, other in zip(signature(theirs), signature(model), strict=True):
         np.testing.assert_array_equal(one, other)
