@@ -38,7 +38,7 @@ __all__ = [
 
 Runtime = Literal["keras", "onnx", "openvino"]
 
-OBSERVATIONS_PER_PIECE: Final = 800
+OBSERVATIONS_PER_PIECE: Final = 600
 """Positions that a core works on at a time: their activations stay in its cache."""
 
 Run = Callable[[Mapping[str, NDArray[Any]], Sequence[str]], list[NDArray[Any]]]
