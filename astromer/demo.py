@@ -83,7 +83,7 @@ class DemoResult:
 def run_demo(
     out: str | Path,
     *,
-    preset: str = "macho",
+    preset: str = "mini",
     stars_per_class: int = STARS_PER_CLASS,
     seed: int = 0,
     report: Report | None = None,
