@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "astromer"
 
 # A room may import itself, the rooms named here, and whatever those may import where
 # that is named too: nothing is inherited. The ground knows nothing of astronomy.
-GROUND = {"_version", "bundled", "errors", "progress", "wire"}
+GROUND = {"_version", "bundled", "errors", "lazy", "progress", "wire"}
 READING = {"lightcurve", "surveys", "records"}
 MODELLING = {"batch", "models", "presets"}
 WORKING = GROUND | READING | MODELLING | {"pipeline"}
@@ -24,6 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "_version": set(),
     "bundled": set(),
     "errors": set(),
+    "lazy": set(),
     "progress": set(),
     "wire": set(),
     "batch": GROUND,

@@ -1,12 +1,13 @@
 """A trained model applied to light curves; results come in input order.
 
-Names are imported when they are first used, so that a model is loaded before them.
+Names are imported when they are first used: loading a model does not wait for them.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from astromer.lazy import import_when_used
 
 if TYPE_CHECKING:
     from astromer.inference.attention_weights import Attention, attention
@@ -52,9 +53,4 @@ _HOMES = {
     "reconstruct": "reconstruction",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        module = importlib.import_module(f"astromer.inference.{_HOMES[name]}")
-        return getattr(module, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = import_when_used(__name__, _HOMES)

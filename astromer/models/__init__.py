@@ -5,9 +5,9 @@ Names are imported when they are first used: their options cost no Keras.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from astromer.lazy import import_when_used
 from astromer.models.config import ClassifierConfig, EncoderConfig
 
 if TYPE_CHECKING:
@@ -29,9 +29,4 @@ _HOMES = {
     "Reconstructor": "reconstructor",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        module = importlib.import_module(f"astromer.models.{_HOMES[name]}")
-        return getattr(module, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = import_when_used(__name__, _HOMES)

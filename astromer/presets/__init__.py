@@ -5,9 +5,9 @@ Finding and describing do without Keras; all else imports it when used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from astromer.lazy import import_when_used
 from astromer.presets.official import OfficialWeights, find_official
 from astromer.presets.registry import (
     PresetInfo,
@@ -42,15 +42,11 @@ __all__ = [
 
 
 _HOMES = {
-    "fetch_preset": "astromer.presets.released",
-    "golden_difference": "astromer.presets.storage",
-    "import_released": "astromer.presets.released",
-    "load_preset": "astromer.presets.storage",
-    "save_preset": "astromer.presets.storage",
+    "fetch_preset": "released",
+    "golden_difference": "storage",
+    "import_released": "released",
+    "load_preset": "storage",
+    "save_preset": "storage",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+__getattr__ = import_when_used(__name__, _HOMES)

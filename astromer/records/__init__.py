@@ -6,8 +6,9 @@ at records costs no polars.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from astromer.lazy import import_when_used
 
 if TYPE_CHECKING:
     from astromer.records.conversion import convert, convert_tables
@@ -55,8 +56,4 @@ _HOMES = {
     "verify_records": "verify",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"astromer.records.{_HOMES[name]}"), name)
+__getattr__ = import_when_used(__name__, _HOMES)

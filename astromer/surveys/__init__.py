@@ -7,9 +7,9 @@ are first used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from astromer.lazy import import_when_used
 from astromer.surveys.observations import (
     FLAGS,
     Dropped,
@@ -57,8 +57,4 @@ _HOMES = {
     "read_observations": "reading",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"astromer.surveys.{_HOMES[name]}"), name)
+__getattr__ = import_when_used(__name__, _HOMES)

@@ -67,8 +67,8 @@ class ReconstructionLoss(keras.losses.Loss):
         residual = ops.where(weight > 0, residual, 0.0)
         counted = ops.cast(weight > 0, "float32")
         if self.form == "scaled":
-            scatter = _scatter(ops.cast(y_true, "float32")[..., 0], counted)
-            errors = weight * _huber(residual / scatter)
+            scale = _scale(ops.cast(y_true, "float32")[..., 0], counted)
+            errors = weight * _huber(residual / scale)
         else:
             errors = weight * ops.square(residual)
         per_window = ops.sum(errors, axis=-1)
@@ -89,7 +89,7 @@ class ReconstructionLoss(keras.losses.Loss):
         return {"form": self.form, "name": self.name}
 
 
-def _scatter(mag: Any, counted: Any) -> Any:
+def _scale(mag: Any, counted: Any) -> Any:
     """Return the root mean square of what counts of each window, (batch, 1) [mag]."""
     number = ops.maximum(ops.sum(counted, axis=-1, keepdims=True), 1.0)
     square = ops.where(counted > 0, ops.square(mag), 0.0)

@@ -27,11 +27,15 @@ def test_embeddings_of_every_runtime_are_those_of_keras(model, curves, runtime):
 
 
 @pytest.mark.parametrize("runtime", ENGINES)
-def test_cores_share_a_batch_and_keep_its_order(model, curves, runtime, monkeypatch):
-    monkeypatch.setattr(runtimes, "OBSERVATIONS_PER_PIECE", model.config.window_size)
+def test_cores_share_a_batch_and_keep_its_order(
+    own_model, curves, runtime, monkeypatch
+):
+    monkeypatch.setattr(
+        runtimes, "OBSERVATIONS_PER_PIECE", own_model.config.window_size
+    )
     monkeypatch.setattr(runtimes, "_num_cores", lambda: 3)
-    expected = embed(model, curves, per="window")
-    found = embed(model, curves, per="window", runtime=runtime)
+    expected = embed(own_model, curves, per="window")
+    found = embed(own_model, curves, per="window", runtime=runtime)
     assert len(expected) > 3, "one window each"
     np.testing.assert_allclose(found.embedding, expected.embedding, rtol=0, atol=1e-5)
 
