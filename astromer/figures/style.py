@@ -6,6 +6,7 @@ user left them.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, TypeVar
@@ -122,7 +123,7 @@ def make_axes(
     columns = min(columns, num_panels)
     rows = -(-num_panels // columns)
     height = panel_height if panel_height is not None else width / columns * 2 / 3
-    figure = Figure(figsize=(width, rows * height), layout="constrained")
+    figure = _NotebookFigure(figsize=(width, rows * height), layout="constrained")
     return [
         style_axes(figure.add_subplot(rows, columns, panel + 1))
         for panel in range(num_panels)
@@ -145,9 +146,18 @@ def make_stack(
     -------
     axes : list of matplotlib.axes.Axes
     """
-    figure = Figure(figsize=(width, sum(heights)), layout="constrained")
+    figure = _NotebookFigure(figsize=(width, sum(heights)), layout="constrained")
     grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
     return [style_axes(figure.add_subplot(grid[row, 0])) for row in range(len(heights))]
+
+
+class _NotebookFigure(Figure):
+    """A figure that a notebook shows; matplotlib's own needs pyplot to be imported."""
+
+    def _repr_png_(self) -> bytes:
+        stream = io.BytesIO()
+        self.savefig(stream, format="png")
+        return stream.getvalue()
 
 
 def style_axes(ax: Axes) -> Axes:

@@ -47,6 +47,29 @@ def test_make_stack_gives_each_panel_its_height():
     assert 2.0 < lower.height / upper.height < 8.0
 
 
+SHOW_IN_NOTEBOOK = """
+import sys
+from IPython.core.formatters import DisplayFormatter
+from astromer.figures import make_axes
+from astromer.figures.style import make_stack
+for axes in (make_axes(2, columns=2), make_stack([1.0, 2.0])):
+    shown, _ = DisplayFormatter().format(axes[0].figure)
+    print(shown["image/png"][:4], "matplotlib.pyplot" in sys.modules)
+"""
+
+
+def test_notebooks_show_figures_without_pyplot():
+    pytest.importorskip("IPython", reason="comes with the test tools")
+    # In a process of its own: pyplot teaches IPython for good.
+    done = subprocess.run(
+        [sys.executable, "-c", SHOW_IN_NOTEBOOK],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [r"b'\x89PNG' False"] * 2
+
+
 @pytest.mark.parametrize(("count", "columns"), [(2, 2), (5, 3), (8, 4), (9, 3)])
 def test_legend_above_has_at_most_so_many_columns(count, columns):
     (ax,) = make_axes()
