@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any, Final
 
 import keras
@@ -106,7 +107,7 @@ class Signature(keras.layers.Layer):
                 x = _normalize(x, *self._norms[index - 1])
             x = ops.matmul(x, kernel) + bias
             if index < len(self._norms):
-                x = ops.gelu(x, approximate=False)
+                x = _gelu(x)
                 if self._dropout is not None:
                     x = self._dropout(x, training=training)
         return x
@@ -123,6 +124,11 @@ class Signature(keras.layers.Layer):
             "dropout": self.dropout,
             "seed": self.seed,
         }
+
+
+def _gelu(x: Any) -> Any:
+    # Keras's own has a function on TensorFlow that ONNX lacks (erfc).
+    return 0.5 * x * (1.0 + ops.erf(x * math.sqrt(0.5)))
 
 
 @keras.saving.register_keras_serializable("astromer")

@@ -73,6 +73,25 @@ def test_runtime_takes_every_kind_of_encoder(rng, runtime, options):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("runtime", ENGINES)
+def test_runtime_gives_description_and_signature(rng, runtime):
+    options = {"magnitude_scale": "visible", "num_periods": 2, "num_frequencies": 1024}
+    options |= {"description": True, "signature_dim": 3, "rotary_time": True}
+    options |= {"window_size": 60}
+    encoder = Encoder(
+        make_model().config.from_dict(make_model().config.to_dict() | options), seed=3
+    )
+    # With clear periods: among equals, rounding decides which one is found.
+    times = [np.sort(rng.uniform(0, 50, 60)) for _ in range(3)]
+    curves = [
+        LightCurve(time, 15 + np.sin(2 * np.pi * time / period), np.ones(60))
+        for time, period in zip(times, (0.7, 1.9, 6.1), strict=True)
+    ]
+    expected = embed(encoder, curves).embedding
+    found = embed(encoder, curves, runtime=runtime).embedding
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
 def test_runtime_follows_the_weights_and_converts_once(own_model, curves, monkeypatch):
     conversions = []
     original = runtimes.convert_to_onnx
