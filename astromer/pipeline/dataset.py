@@ -61,6 +61,9 @@ PREFETCHED_BATCHES = 4
 """Batches that wait ready while a model works."""
 MOST_PARALLEL_BATCHES = 16
 """Most batches that are made at a time, where there are cores for them."""
+_CURVES_PER_DRAW = 64
+"""Light curves whose windows share a draw of masks when not training, whatever the
+size of a batch."""
 _READ_CYCLE = 4
 _LABEL_CHUNK = 256
 _ORDER, _FILES = -1, -2
@@ -92,7 +95,7 @@ def load_dataset(
     training, each light curve gives one random window per epoch, and windows, masks
     and order are fresh in every epoch; the same seed repeats them. Otherwise light
     curves come in source order, tiled so that each observation is seen exactly once,
-    with masks that are the same in every pass.
+    with masks that are the same in every pass and for every size of a batch.
 
     Source: Donoso-Oliva et al. (2026), Sects. 2.1 and 2.3.
 
@@ -217,6 +220,7 @@ def load_dataset(
     )
     if cache:
         records = records.in_memory()
+    read_size = batch_size if training else _CURVES_PER_DRAW
     if training:
         if task == "classify":
             records = records.labeled()
@@ -230,10 +234,10 @@ def load_dataset(
     else:
         # Without draws, batches are numbered through.
         counter = tf.data.Dataset.counter()
-        batches = tf.data.Dataset.zip(records.batches(batch_size), counter, counter)
+        batches = tf.data.Dataset.zip(records.batches(read_size), counter, counter)
 
     def to_windows(serialized: tf.Tensor, draw: tf.Tensor, number: tf.Tensor) -> Any:
-        curves = parse_curves(serialized, number * batch_size)
+        curves = parse_curves(serialized, number * read_size)
         draws = tf.stack([tf.constant(seed, tf.int64), draw])
         return stages(curves, tf.random.fold_in(draws, number) if training else draws)
 

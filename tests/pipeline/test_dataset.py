@@ -244,9 +244,21 @@ def test_evaluation_masks_follow_the_seed_and_windows_do_not(curves):
     assert (whole(first, 0, "hidden") != whole(other, 0, "hidden")).any()
 
 
+@pytest.mark.parametrize("batch_size", [1, 5, 100])
+def test_evaluation_masks_do_not_follow_the_batch_size(batch_size):
+    curves = marked_curves([3 * W + number % W for number in range(70)])
+    options = {"training": False, "window_size": W, "seed": 3}
+    usual = batches(load_dataset(curves, **options))
+    other = batches(load_dataset(curves, batch_size=batch_size, **options))
+    for part, name in ((0, "mag"), (0, "hidden"), (1, "probed")):
+        np.testing.assert_array_equal(
+            whole(usual, part, name), whole(other, part, name)
+        )
+
+
 def test_evaluation_masks_differ_from_batch_to_batch():
-    curves = marked_curves([W] * 40)
-    found = batches(load_dataset(curves, training=False, window_size=W, batch_size=20))
+    curves = marked_curves([W] * 128)
+    found = batches(load_dataset(curves, training=False, window_size=W))
     assert (found[0][0]["hidden"] != found[1][0]["hidden"]).any()
 
 
