@@ -180,7 +180,8 @@ def run(arguments: argparse.Namespace) -> None:
         optimizer = keras.optimizers.Adam(
             beta_1=0.9, beta_2=0.98, epsilon=1e-9, clipnorm=1.0
         )
-        model.compile(optimizer, ReconstructionLoss(), metrics=[R2("hidden")])
+        loss = ReconstructionLoss(arguments.loss)
+        model.compile(optimizer, loss, metrics=[R2("hidden")])
         dataset = load_dataset(
             curves,
             window_size=stage.window_size,
@@ -207,6 +208,7 @@ def run(arguments: argparse.Namespace) -> None:
         "cpu_minutes": round((time.process_time() - cpu_start) / 60, 1),
         "precision": arguments.precision,
         "learning_rate": arguments.learning_rate,
+        "loss": arguments.loss,
         "seed": arguments.seed,
         "real_light_curves": num_real,
         "simulated_light_curves": arguments.simulated,
@@ -219,100 +221,27 @@ def run(arguments: argparse.Namespace) -> None:
     (out / "training.json").write_text(json.dumps(report, indent=1) + "\n")
 
 
-def runs_of(report: dict) -> list[dict]:
-    """Return what is known of all runs behind a model, the first one first."""
-    before = runs_of(report["start"]) if "start" in report else []
-    return [*before, report]
-
-
-def describe_run(report: dict) -> str:
-    """Return a sentence for the card."""
-    stages = ", then ".join(
-        f"{stage['steps']:,} steps with {stage['num_layers']} blocks on windows of "
-        f"{stage['window_size']}"
-        for stage in report["stages"]
-    )
-    return (
-        f"{report['minutes']:.0f} minutes of wall time in {report['precision']}, with "
-        f"other work on the machine: {stages}, {report['batch_size']} windows a step."
-    )
-
-
 def publish(run_folder: Path, preset: Path) -> None:
-    """Turn a finished run into the preset, with the card that says where it is from."""
+    """Turn a finished run into the preset, whose card is the `README.md` in its folder.
+
+    `scores.json` in the run's folder, from the benchmarks, goes into the metadata.
+    """
     report = json.loads((run_folder / "training.json").read_text())
     model = Astromer(EncoderConfig.from_name("astromer2"), name="astromer_macho")
     model.load_weights(run_folder / "model.weights.h5")
-    scores = report.pop("scores")
+    scores = json.loads((run_folder / "scores.json").read_text())
     metadata = {
         "survey": "MACHO (simulated cadence), ASAS, Catalina",
         "description": "astromer2 trained by this project on a CPU: a start, no record",
         "provenance": "our own training run; not the authors' weights",
         "license": "MIT",
         "citation": "Donoso-Oliva et al. (2026), Astromer 2; and this package",
+        "objective": PretrainOptions(loss=report["loss"]).objective,
+        "metrics": {**report.pop("scores"), **scores},
         "training": report,
-        "objective": PretrainOptions().objective,
-        "metrics": scores,
     }
-    card = CARD.format(
-        rows="\n".join(
-            f"| {name} | {score['r2_hidden']:.3f} | {score['rmse_hidden']:.3f} | "
-            f"{score['rmse_valid']:.3f} |"
-            for name, score in scores.items()
-        ),
-        real=report["real_light_curves"],
-        simulated=report["simulated_light_curves"],
-        runs=" Then, from there, ".join(map(describe_run, runs_of(report))),
-        keras=report["versions"]["keras"],
-        tensorflow=report["versions"]["tensorflow"],
-    )
+    card = (preset / "README.md").read_text()
     save_preset(model, preset, metadata=metadata, card=card)
-
-
-CARD = """# macho
-
-An `astromer2` model (3,953,410 parameters: six blocks, four heads of 64, learned
-residuals, sinusoidal time encoding with base 10000) that **this project trained itself,
-on two CPU cores**. These are **not** the authors' weights, and no MACHO light curve was
-used: MACHO is present through simulated stars on its cadence.
-
-## Data
-
-{real:,} real light curves without labels, from the ASAS-3 catalog of variable stars (V)
-and the Catalina surveys (unfiltered), and {simulated:,} simulated ones
-(`astromer.simulate`, cadence `macho`, R). Observations with an uncertainty outside
-(0, 1) mag were dropped, light curves with fewer than 20 observations too. Left out of
-the training: 1,291 ASAS light curves, of the 1,261 stars that few-shot benchmarks test
-on and 30 that the catalog has under a second name; 500 Catalina curves for the scores
-below, and every labeled Catalina star.
-
-## Training
-
-The paper's objective (half of each window probed; 30 % hidden, 10 % random, 10 %
-visible; root mean square error over the probed). {runs}
-Adam (0.9, 0.98, 1e-9) with warm-up and a cosine. Keras {keras}, TensorFlow {tensorflow}. [train.py](train.py) is the script.
-
-## Scores
-
-On light curves that were not trained on, tiled windows of 200, masks with seed 1. R2 is
-pooled over hidden observations, each window about their own mean: 0 is what that mean
-would score. Only hidden observations measure what a model has learned.
-
-| Light curves | R2 hidden | RMSE hidden [mag] | RMSE all [mag] |
-|---|---|---|---|
-{rows}
-
-## Limits
-
-- A short run: the published model saw days on four GPUs. Take this one as a working
-  start for finetuning, demos and tests, not as a reference for the method.
-- The sinusoidal encoding's shortest period is 6.28 d: stars that vary faster are barely
-  described by phase. Magnitude scatter and slow trends carry most of the embedding.
-- Pooled R2 is led by large, slow variables. On fixed windows of ASAS stars
-  (`benchmarks/hidden_points.md` in the repository) it is 0.83 for Miras and about 0 for
-  RR Lyrae, delta Scuti and eclipsing binaries.
-- Magnitudes in one passband at a time; windows of at most 200 observations.
-"""
 
 
 def main() -> None:
@@ -326,6 +255,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--precision", default="mixed_bfloat16")
+    parser.add_argument("--loss", default="scaled", help="of `PretrainOptions`")
     parser.add_argument("--start", metavar="PRESET", help="take its weights to begin")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()

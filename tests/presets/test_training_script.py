@@ -131,22 +131,20 @@ def test_objective_is_that_of_the_last_stage(script, share):
     assert script.objective(0.0, 0.6).masking.probed_fraction == 0.6
 
 
-def test_card_of_macho_tells_of_the_run_that_it_started_from(tmp_path):
-    script, facts = script_of("macho"), describe_preset(str(PRESETS / "macho")).metadata
-    first = facts["training"]
-    stage = {"num_layers": 6, "window_size": 200, "until": 1.0, "steps": 1234}
-    second = {**first, "stages": [stage], "minutes": 30, "start": first}
-    report = {**second, "scores": facts["metrics"]}
-    (tmp_path / "training.json").write_text(json.dumps(report))
-    shutil.copy(PRESETS / "macho" / "model.weights.h5", tmp_path)
-    script.publish(tmp_path, tmp_path / "macho")
-    found = describe_preset(str(tmp_path / "macho"))
-    assert found.metadata["training"] == second
-    assert found.metadata["objective"] == facts["objective"]
-    text = " ".join(found.card.split())
-    began = (
-        "60 minutes of wall time in mixed_bfloat16, with other work on the machine: "
-    )
-    assert f"probed). {began}3,120 steps with 2 blocks on windows of 64, then" in text
-    assert "Then, from there, 30 minutes of wall time" in text
-    assert "1,234 steps with 6 blocks on windows of 200, 32 windows a step." in text
+def test_run_of_macho_is_published_with_its_loss_and_scores(tmp_path):
+    script, run, out = script_of("macho"), tmp_path / "run", tmp_path / "macho"
+    before = describe_preset(str(PRESETS / "macho")).metadata["training"]
+    report = {"minutes": 30, "loss": "scaled", "start": before}
+    run.mkdir()
+    scores = {"asas_acvs": {"r2_hidden": 0.5}}
+    (run / "training.json").write_text(json.dumps({**report, "scores": scores}))
+    (run / "scores.json").write_text(json.dumps({"ASAS": {"f1": 0.5}}))
+    shutil.copy(PRESETS / "macho" / "model.weights.h5", run)
+    out.mkdir()
+    (out / "README.md").write_text("# mine\n")
+    script.publish(run, out)
+    found = describe_preset(str(out))
+    assert found.card == "# mine\n"
+    assert found.metadata["training"] == report
+    assert found.metadata["objective"]["loss"] == "scaled"
+    assert found.metadata["metrics"] == {**scores, "ASAS": {"f1": 0.5}}
