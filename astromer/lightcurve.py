@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["FRAME_COLUMNS", "MISSING_MAG", "LightCurve", "light_curves_from_frame"]
 
 FRAME_COLUMNS = ("object_id", "passband", "time", "mag", "mag_err", "class_name")
-"""Columns of a long frame, one row per observation; the last is optional."""
+"""Columns of a long frame, one row per observation; time and magnitudes are
+needed, with their uncertainties."""
 
 MISSING_MAG: Final = 99.0
 """Magnitudes and uncertainties of this size or more are codes, e.g. -99 [mag]."""

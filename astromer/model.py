@@ -136,7 +136,8 @@ class _PublicModel(ConfiguredModel):
         Returns
         -------
         exported : Exported
-            Path, size, and the largest difference from Keras.
+            Path, size, and the largest difference from Keras, in units of an output's
+            root mean square where that exceeds one.
         """
         return inference.export(self, path, format=format)
 
@@ -170,7 +171,7 @@ class Astromer(_PublicModel, Reconstructor):
         metrics: Any = None,
         **kwargs: Any,
     ) -> None:
-        """Configure training; the paper's loss and honest metrics by default.
+        """Configure training; the loss as released and honest metrics by default.
 
         Parameters
         ----------

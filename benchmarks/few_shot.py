@@ -102,6 +102,7 @@ def _choices(arguments: argparse.Namespace) -> list[str]:
     if arguments.surveys != list(SURVEYS):
         names.append("surveys")
     lists = [[f"--{name}", *map(str, getattr(arguments, name))] for name in names]
+    lists.append(["--name", arguments.name])
     words = [word for words in lists for word in words]
     return [*words, "--finetune"] if arguments.finetune else words
 

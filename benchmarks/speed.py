@@ -46,7 +46,7 @@ class Setting:
     """How much is measured."""
 
     quick: bool = False
-    """Whether a tenth of the work, once, is enough to see that all of it runs."""
+    """Whether a twentieth of the work, once, is enough to see that all of it runs."""
 
     @property
     def repeats(self) -> int:

@@ -84,8 +84,7 @@ def embed(
     runtime: Annotated[
         Literal["keras", "onnx", "openvino"],
         typer.Option(
-            help="What runs the model; all but keras need "
-            'pip install "astromer[export]".'
+            help="What runs the model; all but keras need the extra `export`."
         ),
     ] = "keras",
 ) -> None:

@@ -103,7 +103,8 @@ def embed(
     runtime : {"keras", "onnx", "openvino"}
         What runs the model: Keras, or ONNX Runtime or OpenVINO on the CPU, which take
         some seconds to convert it first. Their numbers are those of Keras to 1e-4 or
-        better. They need the extra ``export``.
+        better, but where an encoder searches periods and two of them explain about as
+        much: rounding then decides. They need the extra ``export``.
     survey, passband : str, optional
         Format of survey files, where it is not recognized; passband to take.
     dropped : Dropped, optional

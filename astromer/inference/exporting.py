@@ -68,7 +68,8 @@ INPUT_MEANINGS: Final = {
 """Inputs of an exported file, by name: those of `light_curve.embed`."""
 
 OUTPUT_MEANINGS: Final = {
-    "mean": "(batch, hidden_dim) float32: mean over the real observations, as `embed`",
+    "mean": "(batch, hidden_dim) float32: mean over the real observations, as `embed`"
+    " gives it of the last block",
     "max": "(batch, hidden_dim) float32: largest value among the real observations",
     "sequence": "(batch, window, hidden_dim) float32: a vector per observation; "
     "arbitrary on padding",
@@ -92,7 +93,8 @@ class Exported:
     num_bytes: int
     """Size of all files together."""
     largest_difference: float
-    """From the outputs of the Keras model, on windows of several lengths."""
+    """From the outputs of the Keras model, on windows of several lengths, in units of an
+    output's root mean square where that exceeds one."""
 
 
 def export(

@@ -80,7 +80,8 @@ def reconstruct(
     source : light curves, frame, or paths
         See `embed`.
     num_folds : int
-        2 hides half of a window at a time, about as in training; 0 hides nothing.
+        2 hides half of a window at a time, where training hides 30 % by default; 0
+        hides nothing.
     seed : int
         Seed of which observation is hidden when.
     batch_size : int
