@@ -197,7 +197,7 @@ def architecture(
         str,
         typer.Argument(
             metavar="NAME",
-            help="astromer1, astromer2, or a preset's name or folder.",
+            help="astromer1, astromer2, astromer_period, or a preset's name or folder.",
         ),
     ],
     out: Out,

@@ -208,7 +208,7 @@ def pretrain(
         ),
     ] = None,
     encoder: Annotated[
-        Literal["astromer1", "astromer2"],
+        Literal["astromer1", "astromer2", "astromer_period"],
         typer.Option(
             help="Architecture of a new model; more in the table `encoder` of a file.",
             rich_help_panel=MODEL,
@@ -370,7 +370,7 @@ def train_classifier(
         float,
         typer.Option(
             metavar="X",
-            help="Share of values dropped before each of these layers.",
+            help="Share of values dropped before every dense layer, the last included.",
             rich_help_panel=MODEL,
         ),
     ] = 0.0,

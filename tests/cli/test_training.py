@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from astromer.cli import main
-from astromer.models import Reconstructor
+from astromer.errors import ConfigError
+from astromer.models import EncoderConfig, Reconstructor
 from astromer.presets import load_preset, save_preset
 from astromer.records import Manifest, sample_records
 from astromer.training.run_folder import RunFolder
@@ -76,6 +77,19 @@ def test_pretrain_then_finetune_ends_with_scores_and_presets(
     assert (a == b).all()
     a, b = (m.get_layer("head_dense").get_weights()[0] for m in (first, second))
     assert (a != b).any()
+
+
+@pytest.mark.parametrize("name", ["astromer1", "astromer2", "astromer_period"])
+def test_pretrain_takes_an_architecture_by_name(records, tmp_path, monkeypatch, name):
+    def stop(config, **_):
+        made.append(config)
+        raise ConfigError("enough")
+
+    made = []
+    monkeypatch.setattr("astromer.training.reconstruction.Reconstructor", stop)
+    arguments = ["pretrain", str(records), "--out", str(tmp_path / "run")]
+    assert main([*arguments, "--encoder", name, "--batch-size", "8"]) != 0
+    assert made == [EncoderConfig.from_name(name)]
 
 
 @pytest.fixture(scope="module")
