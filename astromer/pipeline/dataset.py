@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from astromer import batch
-from astromer.errors import ConfigError, RecordError
+from astromer.errors import ConfigError
 from astromer.pipeline.curves import Source, collect_light_curves, open_manifest
 from astromer.pipeline.masking import apply_masks, select_masks
 from astromer.pipeline.normalization import curve_means, subtract_means, window_means
@@ -587,7 +586,7 @@ def _open_folder(path: Path, split: str | None, shard: tuple[int, int]) -> _Reco
             f"{manifest.options.get('objects_per_shard')}."
         )
     own, paths = every[index::number], manifest.shard_paths(split)[index::number]
-    _check_sizes(paths, {info.name: info.bytes for info in own})
+    manifest.check_sizes(paths)
     # The manifest counts lengths by split, not by file.
     lengths = [(int(n), count) for part in splits for n, count in part.lengths.items()]
     return _Records(
@@ -615,18 +614,6 @@ def _check_shard(shard: tuple[int, int]) -> None:
             "Workers are counted from 0. "
             f"Received: shard={shard}, worker {index} of {number}."
         )
-
-
-def _check_sizes(paths: Iterable[Path], written: Mapping[str, int]) -> None:
-    # A shard that ends between two records would lose light curves in silence.
-    for path in paths:
-        size = path.stat().st_size if path.is_file() else 0
-        if size != written[path.name]:
-            raise RecordError(
-                "A shard is missing or cut. Received: "
-                f"path={path}, {size} of {written[path.name]} bytes. "
-                "Convert again, or restore the file."
-            )
 
 
 def _check_start(start_batch: int, repeat: bool) -> None:

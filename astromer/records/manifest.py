@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -190,6 +191,31 @@ class Manifest:
             for shard in self.shards
             if split is None or shard.split == split
         ]
+
+    def check_sizes(self, paths: Iterable[Path]) -> None:
+        """Make sure that shards are as long as they were written.
+
+        One that ends between two records would lose light curves in silence.
+
+        Parameters
+        ----------
+        paths : iterable of pathlib.Path
+            Of `shard_paths`.
+
+        Raises
+        ------
+        RecordError
+            If a shard is missing, or shorter or longer.
+        """
+        written = {shard.name: shard.bytes for shard in self.shards}
+        for path in paths:
+            size = path.stat().st_size if path.is_file() else 0
+            if size != written[path.name]:
+                raise RecordError(
+                    "A shard is missing or cut. Received: "
+                    f"path={path}, {size} of {written[path.name]} bytes. "
+                    "Convert again, or restore the file."
+                )
 
     def _known(self, split: str) -> str:
         if split not in self.splits:

@@ -45,8 +45,8 @@ def read_records(
     Returns
     -------
     light_curves : iterator of LightCurve
-        In the order written. Paths and split are checked at once, checksums as the
-        records are read.
+        In the order written. Paths, sizes and split are checked at once, checksums as
+        the records are read.
 
     Raises
     ------
@@ -57,7 +57,10 @@ def read_records(
     """
     paths = [Path(path)] if isinstance(path, str | Path) else [Path(p) for p in path]
     if len(paths) == 1 and not paths[0].is_file():
-        return _iterate(Manifest.load(paths[0]).shard_paths(split))
+        manifest = Manifest.load(paths[0])
+        paths = manifest.shard_paths(split)
+        manifest.check_sizes(paths)
+        return _iterate(paths)
     if split is not None:
         raise ConfigError(
             f'Shards belong to no split. Received: split="{split}" with files. '
