@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,15 +111,13 @@ def write_table(path: str | Path, columns: Mapping[str, NDArray[Any]]) -> Path:
     """
     path = check_suffix(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".npz":
-        with open(path, "wb") as stream:
-            np.savez(stream, allow_pickle=False, **columns)
-        return path
-    frame = _frame(columns, flat=path.suffix == ".csv")
-    if path.suffix == ".parquet":
-        frame.write_parquet(path)
-    else:
-        frame.write_csv(path)
+    with _whole(path) as made:
+        if path.suffix == ".npz":
+            np.savez(made, allow_pickle=False, **columns)
+        elif path.suffix == ".parquet":
+            _frame(columns, flat=False).write_parquet(made)
+        else:
+            _frame(columns, flat=True).write_csv(made)
     return path
 
 
@@ -155,9 +154,7 @@ def write_parts(path: str | Path, parts: Iterable[Table]) -> int:
     import polars as pl
 
     number = 0
-    # In a folder of its own until it is whole: work of hours may be interrupted.
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".parts-") as folder:
-        made = Path(folder) / path.name
+    with _whole(path) as made:
         if path.suffix == ".csv":
             with open(made, "wb") as stream:
                 for part in parts:
@@ -168,12 +165,23 @@ def write_parts(path: str | Path, parts: Iterable[Table]) -> int:
             pieces: list[Path] = []
             for part in parts:
                 frame = _frame(part.columns(), flat=False)
-                pieces.append(Path(folder) / f"part-{len(pieces)}")
+                pieces.append(made.with_name(f"part-{len(pieces)}"))
                 frame.write_parquet(pieces[-1])
                 number += len(frame)
             pl.scan_parquet(pieces).sink_parquet(made, maintain_order=True)
-        made.replace(path)
     return number
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Give a file in a folder of its own, and put it in its place when it is whole.
+
+    Work of hours may be interrupted, and the disk may be full.
+    """
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".parts-") as folder:
+        made = Path(folder) / path.name
+        yield made
+        made.replace(path)
 
 
 def _frame(columns: Mapping[str, NDArray[Any]], *, flat: bool) -> pl.DataFrame:

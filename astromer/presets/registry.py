@@ -125,6 +125,7 @@ def find_preset(name_or_path: str | os.PathLike[str]) -> Path:
     # A run has a `config.json` of its own: its preset comes first.
     for candidate in (path / RUN_PRESET_NAME, path):
         if (candidate / CONFIG_NAME).is_file():
+            _check_no_run(candidate)
             return candidate
     if is_path:
         raise PresetError(
@@ -139,6 +140,18 @@ def find_preset(name_or_path: str | os.PathLike[str]) -> Path:
         )
     names = {*folders, *OFFICIAL}
     raise PresetError(unknown_name("preset", text, names) + _how_to_fetch())
+
+
+def _check_no_run(path: Path) -> None:
+    """Raise PresetError for the folder of a run that has no preset yet."""
+    if not (path / WEIGHTS_NAME).is_file() and "format" in read_json(
+        path / CONFIG_NAME
+    ):
+        raise PresetError(
+            "A run has a preset once it has ended. "
+            f"Received: path={path}, in which there is none yet. "
+            "Go on with --resume, or wait for its end."
+        )
 
 
 def describe_preset(name_or_path: str | os.PathLike[str]) -> PresetInfo:

@@ -13,6 +13,7 @@ import hashlib
 import json
 import logging
 import platform
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -92,7 +93,7 @@ def save_preset(
     ConfigError
         If the metadata are not plain JSON values; nothing is written then.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     try:
         json.dumps(dict(metadata or {}))
     except (TypeError, ValueError) as error:
@@ -100,14 +101,32 @@ def save_preset(
             f"`metadata` must hold plain JSON values. Received: path={path} ({error}). "
             "Turn arrays into lists and paths into text."
         ) from error
-    path.mkdir(parents=True, exist_ok=True)
-    model.save_weights(path / WEIGHTS_NAME)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Beside it until it is whole: a full disk must leave the preset that was there.
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".preset-") as folder:
+        _write_preset(model, Path(folder), path.name, metadata or {}, card)
+        path.mkdir(exist_ok=True)
+        # The checksum of the weights comes last.
+        for name in (WEIGHTS_NAME, CONFIG_NAME, GOLDEN_NAME, CARD_NAME, METADATA_NAME):
+            (Path(folder) / name).replace(path / name)
+    return path
+
+
+def _write_preset(
+    model: ConfiguredModel,
+    folder: Path,
+    name: str,
+    metadata: Mapping[str, Any],
+    card: str | None,
+) -> None:
+    """Write the files of a preset that will have this name."""
+    model.save_weights(folder / WEIGHTS_NAME)
     config = {
         "format_version": FORMAT_VERSION,
         "kind": model.kind,
         **{
-            _SECTIONS[name]: getattr(model, name).to_dict()
-            for name in model.config_classes
+            _SECTIONS[part]: getattr(model, part).to_dict()
+            for part in model.config_classes
         },
     }
     facts = {
@@ -115,9 +134,9 @@ def save_preset(
         "survey": "",
         "provenance": "saved by a user",
         "license": "not stated",
-        **(metadata or {}),
+        **metadata,
         "num_parameters": int(model.count_params()),
-        "weights_sha256": _sha256(path / WEIGHTS_NAME),
+        "weights_sha256": _sha256(folder / WEIGHTS_NAME),
         "versions": {
             "astromer": __version__,
             "keras": keras.__version__,
@@ -126,14 +145,13 @@ def save_preset(
         },
         "saved": dt.datetime.now(tz=dt.UTC).date().isoformat(),
     }
-    _write_json(path / CONFIG_NAME, config)
-    _write_json(path / METADATA_NAME, facts)
+    _write_json(folder / CONFIG_NAME, config)
+    _write_json(folder / METADATA_NAME, facts)
     inputs = _golden_inputs()
     golden = {**inputs, **_golden_outputs(model, inputs)}
-    np.savez(path / GOLDEN_NAME, allow_pickle=False, **golden)
-    text = card if card is not None else _write_card(path.name, config, facts)
-    (path / CARD_NAME).write_text(text, encoding="utf-8")
-    return path
+    np.savez(folder / GOLDEN_NAME, allow_pickle=False, **golden)
+    text = card if card is not None else _write_card(name, config, facts)
+    (folder / CARD_NAME).write_text(text, encoding="utf-8")
 
 
 def load_preset(
@@ -311,7 +329,9 @@ def _check_weights(path: Path) -> None:
 
 
 def _model_name(path: Path) -> str:
-    return "astromer_" + "".join(c if c.isalnum() else "_" for c in path.name)
+    return "astromer_" + "".join(
+        c if c.isascii() and c.isalnum() else "_" for c in path.name
+    )
 
 
 def _sha256(path: Path) -> str:

@@ -125,3 +125,13 @@ def test_parts_are_not_held_together(tmp_path, columns):
             del part
 
     assert write_parts(tmp_path / "parts.parquet", parts()) == 20
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".npz"])
+def test_table_that_cannot_be_written_leaves_what_was_there(tmp_path, columns, suffix):
+    path = write_table(tmp_path / f"table{suffix}", columns)
+    before = path.read_bytes()
+    with pytest.raises(Exception, match=r"."):
+        write_table(path, {"time": columns["time"], "wrong": np.array([{}, [], "", 1])})
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

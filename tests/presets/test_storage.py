@@ -353,3 +353,42 @@ def test_loading_says_in_one_line_what_the_preset_is(preset, caplog):
         f"{preset.name}: A model for tests. {loaded.count_params():,} parameters; "
         "this project; license: MIT."
     )
+
+
+def test_preset_that_cannot_be_written_leaves_the_one_there_was(
+    preset, model, monkeypatch
+):
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    before = {path.name: path.read_bytes() for path in preset.iterdir()}
+    other = Reconstructor(CONFIG, seed=9)
+    monkeypatch.setattr("astromer.presets.storage.np.savez", fail)
+    with pytest.raises(OSError, match="No space left"):
+        save_preset(other, preset)
+    assert {path.name: path.read_bytes() for path in preset.iterdir()} == before
+    assert not list(preset.parent.glob(".preset-*"))
+    np.testing.assert_array_equal(
+        load_preset(preset, Reconstructor).get_weights()[0], model.get_weights()[0]
+    )
+
+
+def test_home_is_understood_where_a_preset_is_saved(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert save_preset(model, "~/mine") == tmp_path / "mine"
+    assert describe_preset("~/mine").path == tmp_path / "mine"
+
+
+def test_preset_in_a_folder_with_an_accent_is_a_model_to_call(model, tmp_path, rng):
+    path = save_preset(model, tmp_path / "étoile")
+    loaded = load_preset(path, Reconstructor)
+    assert loaded.name == "astromer__toile"
+    inputs = make_inputs(rng)
+    found = loaded.predict(inputs, verbose=0)
+    np.testing.assert_allclose(found, model(inputs), atol=1e-6)
+
+
+def test_run_without_a_preset_yet_says_so(tmp_path):
+    (tmp_path / "config.json").write_text('{"format": "astromer run"}')
+    with pytest.raises(PresetError, match=r"once it has ended.*none yet.*--resume"):
+        load_preset(tmp_path, Reconstructor)
