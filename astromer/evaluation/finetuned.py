@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -155,20 +156,27 @@ class Finetuning:
                 sides["validation"] += curves
             if number not in held_out:
                 sides["train"] += curves
-        # Whatever an interrupted run has left is no preset.
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        # Its own until it is whole: others may share the cache.
+        run = folder.with_name(f".{folder.name}.{os.getpid()}")
+        shutil.rmtree(run, ignore_errors=True)
+        run.parent.mkdir(parents=True, exist_ok=True)
         options = {"seed": seed, **self._options}
         # Twenty objects of two classes are less than a batch.
         batch_size = options.get("batch_size", FinetuneOptions().batch_size)
         options["batch_size"] = min(batch_size, len(sides["train"]))
-        result = finetune(self._preset, sides, folder, **options)
+        result = finetune(self._preset, sides, run, **options)
         facts = {
-            "preset": str(result.preset.relative_to(folder)),
+            "preset": str(result.preset.relative_to(run)),
             "minutes": round((time.monotonic() - start) * MINUTES_PER_SECOND, 2),
             "epochs": result.epochs,
         }
-        write_json(folder / FACTS_NAME, facts)
+        write_json(run / FACTS_NAME, facts)
+        if (folder / FACTS_NAME).is_file():
+            shutil.rmtree(run)  # another process was faster
+            return
+        # Whatever an interrupted run has left is no preset.
+        shutil.rmtree(folder, ignore_errors=True)
+        run.replace(folder)
 
 
 class FinetunedMethod:

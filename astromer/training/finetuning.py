@@ -91,7 +91,7 @@ def finetune(
 def set_trainable(model: Reconstructor, which: str | int | Sequence[str]) -> None:
     """Choose the layers of a model that training changes; call it before `compile`.
 
-    Dropout acts in all layers alike.
+    Dropout acts in what is trained: frozen, a layer does as in inference.
 
     Parameters
     ----------
@@ -129,3 +129,6 @@ def set_trainable(model: Reconstructor, which: str | int | Sequence[str]) -> Non
         raise ConfigError(unknown_name("layer", name, ["head", *layers]))
     for name, layer in layers.items():
         layer.trainable = name in chosen
+    # It has no weights, and stands between these two.
+    between = {"magnitude_embedding", blocks[0]}
+    model.encoder.get_layer("input_dropout").trainable = bool(between & chosen)

@@ -134,3 +134,28 @@ def test_what_an_interrupted_finetuning_left_is_begun_anew(
     folder, _ = finetuning.fit(objects, labels, 0)
     assert not (folder / "half").exists()
     assert (folder / "finetuning.json").is_file()
+
+
+def test_finetuning_of_another_process_is_left_alone(
+    tiny_model, preset, make_survey, tmp_path, monkeypatch
+):
+    objects = list(collect_objects(make_survey(slow=6, fast=6)).objects.values())
+    labels = np.array([item.class_name == "slow" for item in objects], dtype=np.int64)
+    finetuning = Finetuning(preset, tiny_model, "tiny", tmp_path / "kept", QUICK)
+    real, theirs = module.finetune, {}
+
+    def meanwhile(preset, records, out, **options):
+        # Another one, which began earlier, ends while this one trains.
+        result = real(preset, records, out, **options)
+        monkeypatch.setattr(module, "finetune", real)
+        monkeypatch.setattr(module.os, "getpid", lambda: 1)
+        folder, _ = Finetuning(
+            preset, tiny_model, "tiny", tmp_path / "kept", QUICK
+        ).fit(objects, labels, 0)
+        theirs["stamp"] = (folder / "finetuning.json").stat().st_mtime_ns
+        return result
+
+    monkeypatch.setattr(module, "finetune", meanwhile)
+    folder, _ = finetuning.fit(objects, labels, 0)
+    assert (folder / "finetuning.json").stat().st_mtime_ns == theirs["stamp"]
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]

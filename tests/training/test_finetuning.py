@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 
@@ -11,7 +12,7 @@ from astromer.training import (
     set_trainable,
 )
 from astromer.training.run_folder import RunFolder
-from tests.models.windows import tiny_config
+from tests.models.windows import make_inputs, tiny_config
 from tests.training.conftest import make_curves
 
 CURVES = {"train": make_curves(16)}
@@ -143,3 +144,17 @@ def test_file_with_an_architecture_is_refused(preset, tmp_path):
     (tmp_path / "run.toml").write_text("[encoder]\nnum_layers = 2\n")
     with pytest.raises(ConfigError, match="preset has its own architecture"):
         finetune(preset, CURVES, tmp_path / "run", options=tmp_path / "run.toml")
+
+
+@pytest.mark.parametrize(
+    ("which", "acts"),
+    [("all", True), ("head", False), (1, False), ("magnitude_embedding", True)],
+)
+def test_dropout_does_not_act_on_what_a_frozen_encoder_gives(which, acts, rng):
+    model = Reconstructor(tiny_config(dropout=0.5), seed=0)
+    set_trainable(model, which)
+    inputs = make_inputs(rng)
+    first = model.encoder.layer_sequences[0]
+    network = keras.Model(model.encoder.input, first)
+    trained, inferred = (network(inputs, training=on) for on in (True, False))
+    assert (np.asarray(trained) != np.asarray(inferred)).any() == acts
