@@ -91,8 +91,12 @@ def read_labels(path: Path) -> Labels:
     class_column = _find_column(path, table, "class", CLASS_COLUMNS)
     table = (
         table.select(
-            pl.col(object_column).cast(pl.String).alias("object_id"),
-            pl.col(class_column).cast(pl.String).replace("", None).alias("given"),
+            pl.col(column)
+            .cast(pl.String)
+            .str.strip_chars()
+            .replace("", None)
+            .alias(name)
+            for name, column in (("object_id", object_column), ("given", class_column))
         )
         .drop_nulls()
         .unique(maintain_order=True)

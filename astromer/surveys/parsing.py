@@ -151,8 +151,8 @@ def _parse(block: bytes, layout: Layout) -> pl.DataFrame:
     even = num_fields is None or (num_fields == layout.num_columns).all()
     if even and not _has_comments(block):
         try:
-            frame = read(block, schema=typed_schema, has_header=False)
-            return frame.select(select)
+            frame = read(block, schema=typed_schema, has_header=False).select(select)
+            return _strip_texts(frame, layout) if _has_blanks(block, layout) else frame
         except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
             pass
     # Without a title, a first line that is too short passes for a narrow table.
@@ -176,10 +176,18 @@ def _parse(block: bytes, layout: Layout) -> pl.DataFrame:
     row_flag = pl.when(is_ragged).then(pl.lit("ragged_line")).alias(ROW_FLAG)
     frame = frame.with_columns(row_flag, pl.when(~is_comment).then(pl.all()))
     frame = frame.select(*select, ROW_FLAG)
-    frame = numbers_from_text(frame, list(layout.numbers))
+    return _strip_texts(numbers_from_text(frame, list(layout.numbers)), layout)
+
+
+def _strip_texts(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:
     return frame.with_columns(
         pl.col(list(layout.texts)).str.strip_chars().replace("", None)
     )
+
+
+def _has_blanks(block: bytes, layout: Layout) -> bool:
+    """Whether there may be blanks around a text; few files have any."""
+    return any(blank.encode() in block for blank in " \t" if blank != layout.separator)
 
 
 def _has_comments(block: bytes) -> bool:

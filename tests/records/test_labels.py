@@ -72,3 +72,9 @@ def test_labels_win_over_the_input_and_loose_ends_are_counted(
         c.object_id: (c.class_name, c.label) for c in read_records(tmp_path / "out")
     }
     assert found == {"a": ("EB", 1), "b": (None, -1), "c": ("CEP", 0), "d": (None, -1)}
+
+
+def test_blanks_around_names_are_no_part_of_them(tmp_path):
+    file = tmp_path / "labels.csv"
+    file.write_text("id, class\n star1 , RR\nstar2, \n")
+    assert read_labels(file).table.rows() == [("star1", "RR")]

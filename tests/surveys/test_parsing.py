@@ -221,3 +221,11 @@ def test_read_columns_leaves_out_what_is_not_in_the_layout(write):
         ("six", 5.0, 2),
     ]
     assert frame.schema["mag"] == pl.Float32
+
+
+@pytest.mark.parametrize("other", ["b,g,2,15.5,0.5", "b,g,2,null,0.5"])
+def test_blanks_around_a_text_go_whatever_other_lines_hold(read, write, other):
+    lines = ["id,band,mjd,mag,err", "star1 ,\tg,1,15.5,0.5", other]
+    frame = read("table", write("x.csv", "\n".join(lines) + "\n"))
+    assert frame["object_id"].to_list() == ["star1", "b"]
+    assert frame["passband"].to_list() == ["g", "g"]
