@@ -19,7 +19,13 @@ from astromer.errors import LightCurveError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FRAME_COLUMNS", "MISSING_MAG", "LightCurve", "light_curves_from_frame"]
+__all__ = [
+    "FRAME_COLUMNS",
+    "MISSING_MAG",
+    "LightCurve",
+    "is_frame",
+    "light_curves_from_frame",
+]
 
 FRAME_COLUMNS = ("object_id", "passband", "time", "mag", "mag_err", "class_name")
 """Columns of a long frame, one row per observation; time and magnitudes are
@@ -145,8 +151,8 @@ class LightCurve:
         for name, values in arrays.items():
             values.setflags(write=False)
             object.__setattr__(self, name, values)
-        object.__setattr__(self, "object_id", str(self.object_id))
-        object.__setattr__(self, "passband", str(self.passband))
+        object.__setattr__(self, "object_id", _as_text(self.object_id))
+        object.__setattr__(self, "passband", _as_text(self.passband))
         try:
             object.__setattr__(self, "label", operator.index(self.label))
         except TypeError:
@@ -157,8 +163,9 @@ class LightCurve:
         if self.class_name is not None:
             # A frame says "unknown" by NaN, the one value unlike itself.
             known = self.class_name == self.class_name
-            known_name = str(self.class_name) if known else None
-            object.__setattr__(self, "class_name", known_name)
+            known_name = _as_text(self.class_name) if known else None
+            # An empty one is unknown, too, as in the records.
+            object.__setattr__(self, "class_name", known_name or None)
 
     def __len__(self) -> int:
         return len(self.time)
@@ -378,14 +385,32 @@ class LightCurve:
         return series
 
 
+def is_frame(source: object) -> bool:
+    """Tell whether `light_curves_from_frame` may take a source.
+
+    Parameters
+    ----------
+    source : object
+
+    Returns
+    -------
+    found : bool
+        True for a pandas or polars frame, a lazy one too, and what has columns as they
+        do.
+    """
+    # A lazy frame has columns, but warns of what it costs to name them.
+    return hasattr(type(source), "collect_schema") or hasattr(source, "columns")
+
+
 def light_curves_from_frame(frame: Any, **columns: str) -> list[LightCurve]:
     """Split a long frame into light curves, in order of first appearance.
 
     Parameters
     ----------
-    frame : pandas.DataFrame or polars.DataFrame
-        One row per observation. Needs ``time`` [d], ``mag`` [mag] and ``mag_err``
-        [mag]; ``object_id``, ``passband`` and ``class_name`` are optional.
+    frame : pandas.DataFrame, polars.DataFrame or polars.LazyFrame
+        Or a table of astropy or pyarrow. One row per observation. Needs ``time`` [d],
+        ``mag`` [mag] and ``mag_err`` [mag]; ``object_id``, ``passband`` and
+        ``class_name`` are optional.
     **columns : str
         Names of the columns where they differ, e.g. ``time="mjd"``.
 
@@ -406,6 +431,7 @@ def light_curves_from_frame(frame: Any, **columns: str) -> list[LightCurve]:
             f"Unknown column roles. Received: {sorted(columns)}. "
             f"Known: {', '.join(FRAME_COLUMNS)}."
         )
+    frame = _as_frame(frame)
     present = {str(name) for name in frame.columns}
     needed = ("time", "mag", "mag_err")
     missing = [names[key] for key in needed if names[key] not in present]
@@ -447,7 +473,19 @@ def _factorize(values: NDArray[Any]) -> tuple[NDArray[np.int64], list[str]]:
     import pandas as pd
 
     codes, unique = pd.factorize(values)
-    return codes.astype(np.int64), [str(value) for value in unique]
+    return codes.astype(np.int64), [_as_text(value) for value in unique]
+
+
+def _as_frame(table: Any) -> Any:
+    """Return a frame in memory, also of a lazy one, or of a table of another library."""
+    if type(table).__module__.startswith(("astropy.", "pyarrow.")):
+        return table.to_pandas()
+    return table.collect() if hasattr(table, "collect") else table
+
+
+def _as_text(value: object) -> str:
+    """Return a name as text; FITS tables give bytes."""
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _curve_codes(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astromer.errors import ConfigError
-from astromer.lightcurve import LightCurve, light_curves_from_frame
+from astromer.lightcurve import LightCurve, is_frame, light_curves_from_frame
 from astromer.records import MANIFEST_NAME, Manifest, read_records
 
 if TYPE_CHECKING:
@@ -63,9 +63,14 @@ def iterate_light_curves(
         source = [source]
     if isinstance(source, LightCurve):
         curves, number = iter([source]), 1
-    elif hasattr(source, "columns"):
+    elif is_frame(source):
         held = light_curves_from_frame(source)
         curves, number = iter(held), len(held)
+    elif isinstance(source, Mapping):
+        raise ConfigError(
+            "A source is light curves, a frame or paths. Received: a mapping with the "
+            f"keys {list(source)[:3]}. Give its values: list(source.values())."
+        )
     elif isinstance(source, Iterable):
         from astromer.surveys import ReadOptions, read_light_curves
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astromer.errors import ConfigError, RecordError
-from astromer.lightcurve import LightCurve, light_curves_from_frame
+from astromer.lightcurve import LightCurve, is_frame, light_curves_from_frame
 from astromer.records.manifest import Manifest
 from astromer.records.reader import read_records
 
@@ -191,7 +191,8 @@ def collect_light_curves(source: Source, split: str | None = None) -> list[Light
     Raises
     ------
     ConfigError
-        If the source holds something else, or nothing.
+        If the source holds something else, or nothing, or if some classes have numbers
+        and some names alone.
     """
     if split is not None:
         raise ConfigError(
@@ -201,7 +202,7 @@ def collect_light_curves(source: Source, split: str | None = None) -> list[Light
     items: Any = source
     if isinstance(source, LightCurve):
         items = [source]
-    elif hasattr(source, "columns"):
+    elif is_frame(source):
         items = light_curves_from_frame(source)
     curves = list(_checked(items))
     if not curves:
@@ -224,6 +225,14 @@ def _with_labels(curves: list[LightCurve]) -> list[LightCurve]:
     """Assign labels where there are class names alone, as the converter does."""
     names = {curve.class_name for curve in curves if curve.class_name is not None}
     if not names or any(curve.label >= 0 for curve in curves):
+        for curve in curves:
+            if curve.class_name is not None and curve.label < 0:
+                raise ConfigError(
+                    "Classes have numbers in all light curves or in none. Received: "
+                    f'class_name="{curve.class_name}", label={curve.label} for '
+                    f'object_id="{curve.object_id}" beside others with a label. '
+                    "Give it a label, or the others -1: names are numbered then."
+                )
         return curves
     label_map = {name: number for number, name in enumerate(sorted(names))}
     return [

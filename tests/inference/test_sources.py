@@ -1,4 +1,5 @@
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -7,6 +8,7 @@ import pytest
 
 from astromer.errors import ConfigError, RecordError, SurveyError
 from astromer.inference.sources import chunks, iterate_light_curves
+from astromer.records.schema import iterate_frames
 from astromer.surveys import Dropped
 
 MACHO_FILE = """\
@@ -46,10 +48,14 @@ def test_single_light_curve_is_a_source(curves):
     assert next(found, None) is None
 
 
-@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize("library", ["pandas", "polars", "lazy", "bytes"])
 def test_long_frame_is_a_source(curves, library):
     frame = pd.concat([curve.to_pandas() for curve in curves], ignore_index=True)
-    source = frame if library == "pandas" else pl.from_pandas(frame)
+    source = frame if library in ("pandas", "bytes") else pl.from_pandas(frame)
+    if library == "lazy":
+        source = source.lazy()
+    elif library == "bytes":
+        source["object_id"] = source["object_id"].str.encode("utf-8")
     found, number = iterate_light_curves(source)
     assert number == len(curves)
     for curve, expected in zip(found, curves, strict=True):
@@ -214,3 +220,32 @@ def test_short_light_curves_fill_chunks_as_their_windows_do(curves):
 
 def test_chunks_of_nothing_are_none():
     assert list(chunks(iter(()), 20)) == []
+
+
+def test_tables_of_other_libraries_are_sources(curves):
+    frame = pd.concat([curve.to_pandas() for curve in curves[:2]], ignore_index=True)
+    frame = frame[["object_id", "time", "mag", "mag_err"]]
+    tables = [pytest.importorskip("pyarrow").Table.from_pandas(frame)]
+    tables.append(pytest.importorskip("astropy.table").Table.from_pandas(frame))
+    for table in tables:
+        found, _ = iterate_light_curves(table)
+        for curve, expected in zip(found, curves, strict=False):
+            assert curve.object_id == expected.object_id
+            np.testing.assert_array_equal(curve.time, expected.time)
+
+
+def test_mapping_is_refused_with_the_way_to_give_it(curves):
+    with pytest.raises(ConfigError, match=r"keys \['a'\]\. .*list\(source\.values"):
+        iterate_light_curves({"a": curves[0]})
+
+
+def test_shard_cut_between_two_records_is_an_error(tmp_path, records):
+    folder = shutil.copytree(records, tmp_path / "cut")
+    shard = next(folder.glob("*.tfrecord"))
+    frames = list(iterate_frames(shard))
+    # A frame is its record and sixteen bytes of lengths and checksums.
+    with open(shard, "r+b") as stream:
+        stream.truncate(shard.stat().st_size - len(frames[-1]) - 16)
+    assert list(iterate_frames(shard)) == frames[:-1]
+    with pytest.raises(RecordError, match=f"missing or cut.*{shard.name}, .* bytes"):
+        list(iterate_light_curves(folder)[0])

@@ -521,3 +521,21 @@ def test_class_names_alone_are_numbered_in_alphabetical_order(make_light_curve):
     dataset = load_dataset(curves, task="classify", window_size=W, training=False)
     labels = np.concatenate([label for _, label in dataset])
     assert labels.tolist() == [1, 0, 1]
+
+
+def test_classes_with_numbers_in_some_light_curves_only_are_refused(make_light_curve):
+    curves = [
+        make_light_curve(object_id="a", class_name="RR", label=0),
+        make_light_curve(object_id="b", class_name="EB"),
+    ]
+    with pytest.raises(ConfigError, match=r'class_name="EB", label=-1 .*object_id="b"'):
+        load_dataset(curves, task="classify", window_size=W)
+
+
+def test_an_empty_class_name_is_no_class(make_light_curve):
+    names = ["", None, "RR"]
+    curves = [make_light_curve(class_name=name) for name in names]
+    options = {"task": "classify", "window_size": W, "training": False}
+    found = batches(load_dataset(curves[::-1], **options))
+    tiles = len(batches(load_dataset(curves[2:], **options, batch_size=1)))
+    np.testing.assert_array_equal(np.concatenate([y for _, y in found]), [0] * tiles)
