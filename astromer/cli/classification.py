@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.markup import escape
 from rich.text import Text
 
 from astromer.cli import terminal
@@ -76,7 +77,7 @@ def predict(
     terminal.output(
         f"[bold]{terminal.counted(number, rows)}[/bold] classified in "
         f"{terminal.duration(seconds)} ({terminal.rate(number, seconds, rows + 's')}), "
-        f"{terminal.size(out.stat().st_size)} in {out}",
+        f"{terminal.size(out.stat().st_size)} in {escape(str(out))}",
         *_summary(classifications),
     )
 

@@ -25,7 +25,7 @@ def demo(
         int, typer.Option(metavar="N", min=4, help="Stars of each class.")
     ] = 40,
     seed: Annotated[
-        int, typer.Option(metavar="N", help="Another seed, another sky.")
+        int, typer.Option(metavar="N", min=0, help="Another seed, another sky.")
     ] = 0,
 ) -> None:
     """Simulate a survey, convert, embed and classify it, and draw two figures."""

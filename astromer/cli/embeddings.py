@@ -121,7 +121,7 @@ def embed(
         f"{terminal.counted(dim, 'value')} "
         f"in {terminal.duration(seconds)} "
         f"({terminal.rate(number, seconds, 'embeddings')}), "
-        f"{terminal.size(out.stat().st_size)} in {out}"
+        f"{terminal.size(out.stat().st_size)} in {escape(str(out))}"
     )
 
 
@@ -177,7 +177,7 @@ def reconstruct(
         f"[bold]{terminal.counted(number, 'observation')}[/bold] reconstructed, "
         f"RMSE {reconstructions.rmse:.4f} mag, in {terminal.duration(seconds)} "
         f"({terminal.rate(number, seconds, 'observations')}), "
-        f"{terminal.size(out.stat().st_size)} in {out}"
+        f"{terminal.size(out.stat().st_size)} in {escape(str(out))}"
     )
 
 

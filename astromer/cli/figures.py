@@ -98,7 +98,7 @@ Period = Annotated[
         "file has them in the columns object_id and period.",
     ),
 ]
-Seed = Annotated[int, typer.Option(metavar="N", help="Seed of what is random.")]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Seed of what is random.")]
 Dataset = Annotated[
     list[str] | None, typer.Option(metavar="NAME", help="Only this data set.")
 ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -229,7 +230,11 @@ def convert(
         *_label_notes(manifest),
         f"{_conclusion(summary)} in {terminal.duration(seconds)} "
         f"({terminal.rate(manifest.rows_read, seconds, 'rows')}"
-        + ("; a dry run, nothing was written)" if dry_run else f") in {out}"),
+        + (
+            "; a dry run, nothing was written)"
+            if dry_run
+            else f") in {escape(str(out))}"
+        ),
     )
 
 

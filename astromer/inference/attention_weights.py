@@ -16,6 +16,7 @@ from astromer.inference.runner import (
     Apply,
     check_batch_size,
     compiled,
+    own_encoder,
     run_batches,
     windows_ahead,
 )
@@ -105,7 +106,7 @@ def attention(
         If an option is not valid or the source holds no light curves.
     """
     check_batch_size(batch_size)
-    encoder = model.encoder if isinstance(model, Reconstructor) else model
+    encoder = own_encoder(model)
     config = encoder.config
     apply = compiled(encoder, "attention", lambda: _network(encoder))
     light_curves, number = iterate_light_curves(

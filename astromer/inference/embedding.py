@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, get_args
 
 import keras
@@ -211,21 +211,25 @@ def _chosen_layers(
     number = len(encoder.layer_sequences)
     if layer is None:
         return encoder.default_layers if pooled else (number - 1,)
-    if layer == "all":
-        return tuple(range(number))
     names = get_args(OfWindow)
-    if isinstance(layer, str) and layer not in names:
-        raise ConfigError(
-            '`layer` must be a number, "description", "signature", several of them, or '
-            f'"all". Received: "{layer}".'
-        )
-    chosen = (layer,) if isinstance(layer, str | int | np.integer) else tuple(layer)
+    given: Any = layer
+    if isinstance(layer, str) or not isinstance(layer, Iterable):
+        given = (layer,)
+    chosen = tuple(given)
+    if chosen == ("all",):
+        return tuple(range(number))
+    for part in chosen:
+        if part not in names and not isinstance(part, int | np.integer):
+            raise ConfigError(
+                '`layer` must be a number, "description", "signature", several of '
+                f'them, or "all". Received: {part!r}.'
+            )
     if not chosen:
         raise ConfigError("`layer` must name at least one. Received: layer=[].")
     for index in chosen:
         if index in names:
             _check_of_window(encoder, str(index), pooled=pooled)
-        elif isinstance(index, str) or not -number <= index < number:
+        elif not -number <= int(index) < number:
             raise ConfigError(
                 f"`layer` must lie between {-number} and {number - 1}: "
                 "0 is the input embedding, 1 the first block. "

@@ -22,6 +22,7 @@ from astromer.inference.tables import Table
 from astromer.lightcurve import LightCurve
 from astromer.models import Reconstructor
 from astromer.pipeline import Normalization, WindowArrays
+from astromer.pipeline.options import check_not_negative
 from astromer.progress import Progress
 from astromer.surveys import Dropped
 
@@ -106,7 +107,8 @@ def reconstruct(
     ConfigError
         If an option is not valid or the source holds no light curves.
     """
-    if num_folds < 0 or num_folds == 1:
+    check_not_negative(num_folds=num_folds)
+    if num_folds == 1:
         raise ConfigError(
             "`num_folds` must be 0, or at least 2 so that something stays visible. "
             f"Received: num_folds={num_folds}."
@@ -121,7 +123,7 @@ def reconstruct(
     )
     apply = compiled(model, "reconstruct", lambda: model)
     groups, predictions = [], []
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed % 2**64)
     normalization = model.config.normalization
     done = 0
     ahead = windows_ahead(light_curves, model.config, OBSERVATIONS_PER_CHUNK)

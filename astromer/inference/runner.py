@@ -21,6 +21,7 @@ from astromer.inference.sources import chunks
 from astromer.lightcurve import LightCurve
 from astromer.models import ClassifierNetwork, Encoder, EncoderConfig, Reconstructor
 from astromer.pipeline import WindowArrays, tile_windows
+from astromer.pipeline.options import check_positive
 
 __all__ = [
     "OBSERVATIONS_PER_CHUNK",
@@ -45,10 +46,7 @@ _WIDTH_STEP = 25
 
 def check_batch_size(batch_size: int) -> None:
     """Raise ConfigError unless there is room for a window in a batch."""
-    if batch_size < 1:
-        raise ConfigError(
-            f"`batch_size` must be positive. Received: batch_size={batch_size}."
-        )
+    check_positive(batch_size=batch_size)
 
 
 def batches_by_size(

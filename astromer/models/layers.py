@@ -609,7 +609,9 @@ def spawn_seeds(seed: int | None, count: int) -> list[int | None]:
     """Derive independent seeds from one; None gives as many Nones."""
     if seed is None:
         return [None] * count
-    return [int(s) for s in np.random.SeedSequence(seed).generate_state(count) >> 1]
+    # numpy takes no negative seeds.
+    sequence = np.random.SeedSequence(seed % 2**64)
+    return [int(s) for s in sequence.generate_state(count) >> 1]
 
 
 def _turn(x: Any, rotation: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, TypeGuard, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -171,10 +171,14 @@ def check_names(**options: tuple[str, Any]) -> None:
             raise ConfigError(unknown_name(option, name, get_args(known)))
 
 
+def _is_integer(value: object) -> TypeGuard[int]:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 def check_positive(**sizes: object) -> None:
     """Raise ConfigError unless every size is a positive integer."""
     for name, value in sizes.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        if not _is_integer(value) or value < 1:
             raise ConfigError(
                 f"`{name}` must be a positive integer. Received: {name}={value!r}."
             )
@@ -183,7 +187,7 @@ def check_positive(**sizes: object) -> None:
 def check_not_negative(**numbers: object) -> None:
     """Raise ConfigError unless every number is an integer, zero or more."""
     for name, value in numbers.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        if not _is_integer(value) or value < 0:
             raise ConfigError(
                 f"`{name}` must be an integer, zero or more. "
                 f"Received: {name}={value!r}."

@@ -387,7 +387,9 @@ def test_repr_of_embeddings_is_one_line(model, curves):
         ({"layer": -4}, "between -3 and 2.*Received: layer=-4"),
         ({"layer": [0, 9]}, "Received: layer=9"),
         ({"layer": []}, "at least one"),
-        ({"layer": "last"}, 'or "all".*Received: "last"'),
+        ({"layer": "last"}, "or \"all\".*Received: 'last'"),
+        ({"layer": 1.5}, 'or "all".*Received: 1.5'),
+        ({"layer": [0, 1.7]}, 'or "all".*Received: 1.7'),
         ({"passband": "V"}, 'no light curves.*passband="V"'),
     ],
 )
@@ -399,3 +401,8 @@ def test_option_that_cannot_work_is_refused(model, curves, options, message):
 def test_source_without_light_curves_is_refused(model):
     with pytest.raises(ConfigError, match="no light curves"):
         embed(model, [])
+
+
+def test_layers_may_be_an_array(model, curves):
+    several = embed(model, curves, layer=np.array([0, 1])).embedding
+    np.testing.assert_array_equal(several, embed(model, curves, layer=[0, 1]).embedding)

@@ -130,6 +130,11 @@ def test_nothing_hidden_is_the_model_called_by_hand(request, name):
     np.testing.assert_allclose(found, np.concatenate(expected), **CLOSE)
 
 
+def test_seed_may_be_negative(model, curves):
+    first, second = (reconstruct(model, curves[:3], seed=seed) for seed in (-1, -2))
+    assert (first.reconstruction != second.reconstruction).any()
+
+
 def test_seed_deals_the_folds(model, curves):
     first = reconstruct(model, curves, seed=1).reconstruction
     again = reconstruct(model, curves, seed=1).reconstruction
@@ -271,6 +276,8 @@ def test_wrong_suffix_is_refused(tmp_path):
     [
         ({"num_folds": 1}, "at least 2.*Received: num_folds=1"),
         ({"num_folds": -2}, "Received: num_folds=-2"),
+        ({"num_folds": 2.5}, "integer.*Received: num_folds=2.5"),
+        ({"batch_size": 2.5}, "batch_size.*integer.*batch_size=2.5"),
         ({"batch_size": 0}, "batch_size.*positive.*batch_size=0"),
         ({"passband": "V"}, 'no light curves.*passband="V"'),
     ],

@@ -433,3 +433,10 @@ def test_frozen_block_drops_nothing_in_training(rng):
     assert (np.asarray(block(x, bias_of(), training=True)) != resting).any()
     block.trainable = False
     np.testing.assert_array_equal(block(x, bias_of(), training=True), resting)
+
+
+def test_any_integer_is_a_seed():
+    seeds = layers.spawn_seeds(-1, 3)
+    assert len(set(seeds)) == 3
+    assert min(seeds) >= 0
+    assert seeds == layers.spawn_seeds(-1, 3) != layers.spawn_seeds(1, 3)
