@@ -34,6 +34,8 @@ OFFSET: Final = 0.35
 _BIN: Final = 32
 _RIDGE: Final = 0.3
 _PHASES: Final = 48
+_TIE: Final = 1e-5
+"""What decides between equals: more than rounding, less than a difference that counts."""
 _TINY: Final = 1e-12
 _TWO_PI: Final = 2.0 * math.pi
 
@@ -229,9 +231,11 @@ class PeriodSearch(keras.layers.Layer):
         left = ops.pad(height[:, :-1], ((0, 0), (1, 0)))
         right = ops.pad(height[:, 1:], ((0, 0), (0, 1)))
         is_peak = ops.logical_and(height >= left, height >= right)
-        _, bins = ops.top_k(ops.where(is_peak, height, 0.0 * height), NUM_PEAKS)
-        bins = ops.cast(bins, "int32")
+        peaks = ops.where(is_peak, height, 0.0 * height)
+        peaks = peaks - _handicap(np.arange(height.shape[1], dtype=np.float32))
+        bins = ops.cast(ops.top_k(peaks, NUM_PEAKS)[1], "int32")
         within = ops.take_along_axis(power, bins[:, :, None], axis=1)
+        within = within - np.float32(_TIE / _BIN) * np.arange(_BIN, dtype=np.float32)
         index = bins * _BIN + _argmax(within)
         return (ops.cast(index, "float32") + 1.0) * np.float32(self._step)
 
@@ -262,8 +266,9 @@ class PeriodSearch(keras.layers.Layer):
         width = 1.0 / ops.maximum(last - first, 1.0)
         explained = fits.explained
         frequencies, shares = [], []
+        handicap = _handicap(fits.frequency / np.float32(_BIN * self._step))
         for _ in range(self.num_periods):
-            best = _argmax(explained)[:, None]
+            best = _argmax(explained - handicap)[:, None]
             chosen = ops.take_along_axis(fits.frequency, best, axis=1)
             frequencies.append(chosen)
             shares.append(ops.take_along_axis(explained, best, axis=1))
@@ -283,6 +288,7 @@ class PeriodSearch(keras.layers.Layer):
         waves = np.stack([np.cos(order * phase), np.sin(order * phase)], axis=1)
         waves = waves.reshape(2 * self.num_harmonics, _PHASES).astype(np.float32)
         profile = ops.matmul(fits.coefficients[..., 1:], ops.convert_to_tensor(waves))
+        profile = profile - np.float32(_TIE) * np.arange(_PHASES, dtype=np.float32)
         start = ops.cast(_argmax(profile), "float32") * (_TWO_PI / _PHASES)
         angle = ops.multiply(
             start[..., None], np.arange(1, self.num_harmonics + 1, dtype=np.float32)
@@ -525,6 +531,16 @@ def solve_positive(matrix: Any, vector: Any) -> Any:
         both = ops.multiply(both, 1.0 - here) + ops.multiply(pivot, here)
         both = both - factor * pivot
     return both[..., -1]
+
+
+def _handicap(place: Any) -> Any:
+    """Return what is taken from a frequency, so that of equals the lowest is chosen.
+
+    Magnitudes that are constant, few, or taken at one time of the day leave many equal,
+    of which each engine, and each size of a batch, would choose another. Frequencies
+    are counted in bins.
+    """
+    return np.float32(_TIE) * ops.log(1.0 + ops.maximum(place, 0.0))
 
 
 def _argmax(values: Any) -> Any:
