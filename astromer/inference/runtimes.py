@@ -184,6 +184,9 @@ def open_openvino(path: Path) -> Run:
     As `open_onnx`: a call takes one core, and several threads may call at a time.
     """
     openvino = import_extra("openvino")
+    # It looks for numpy at the first use, in which two threads at once wait for each
+    # other for ever: one holds its lock, the other Python's.
+    _ = openvino.Tensor(np.zeros(1, np.float32)).data
     streams = _num_cores()
     options = {
         "PERFORMANCE_HINT": "THROUGHPUT",

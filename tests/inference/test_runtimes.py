@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -150,3 +151,19 @@ def test_openvino_is_imported_without_what_reports_its_use():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "True []", "it would report from its tools"
+
+
+def test_openvino_meets_numpy_before_its_threads_do(own_model, curves, monkeypatch):
+    # Two threads that are the first to use it can wait for each other for ever.
+    import openvino
+
+    seen = []
+
+    def tensor(values):
+        seen.append(threading.current_thread())
+        return made(values)
+
+    made = openvino.Tensor
+    monkeypatch.setattr(openvino, "Tensor", tensor)
+    embed(own_model, curves, runtime="openvino")
+    assert seen[0] is threading.main_thread()
