@@ -90,7 +90,7 @@ def test_card_of_a_period_preset_has_scores_and_limits(name, parameters):
 @pytest.mark.parametrize(
     ("name", "loss", "random"),
     [
-        ("macho", "released", 0.1),
+        ("macho", "scaled", 0.1),
         ("macho-period", "scaled", 0.0),
         ("mini", "scaled", 0),
     ],
