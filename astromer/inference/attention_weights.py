@@ -22,7 +22,7 @@ from astromer.inference.runner import (
 )
 from astromer.inference.sources import Source, iterate_light_curves
 from astromer.lightcurve import LightCurve
-from astromer.models import Encoder, EncoderConfig, Reconstructor
+from astromer.models import ClassifierNetwork, Encoder, EncoderConfig, Reconstructor
 from astromer.models.layers import AttentionBlock
 from astromer.pipeline import WindowArrays
 from astromer.progress import Progress
@@ -67,7 +67,7 @@ class Attention:
 
 
 def attention(
-    model: Reconstructor | Encoder,
+    model: Reconstructor | ClassifierNetwork | Encoder,
     source: Source,
     *,
     batch_size: int = 64,
@@ -82,7 +82,7 @@ def attention(
 
     Parameters
     ----------
-    model : Reconstructor or Encoder
+    model : Reconstructor, ClassifierNetwork or Encoder
     source : light curves, frame, or paths
         See `embed`.
     batch_size : int

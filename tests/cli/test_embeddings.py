@@ -257,3 +257,10 @@ def test_no_batch_is_a_usage_error(preset, survey, capsys):
     arguments = ["embed", preset, survey, "--out", "x.npz", "--batch-size", "0"]
     assert main(arguments) == 2
     assert "--batch-size" in capsys.readouterr().err
+
+
+def test_output_may_have_brackets_in_its_name(preset, survey, tmp_path, capsys):
+    out = tmp_path / "e[/v2].csv"
+    for command in ("embed", "reconstruct"):
+        assert main([command, preset, survey, "--out", str(out)]) == 0
+        assert "e[/v2].csv" in capsys.readouterr().out.replace("\n", "")

@@ -8,7 +8,12 @@ import pytest
 from astromer.errors import ConfigError
 from astromer.inference import attention, attention_weights, embed
 from astromer.lightcurve import LightCurve
-from astromer.models import EncoderConfig, Reconstructor
+from astromer.models import (
+    ClassifierConfig,
+    ClassifierNetwork,
+    EncoderConfig,
+    Reconstructor,
+)
 
 W = 8
 CLOSE = {"rtol": 0, "atol": 2e-6}
@@ -136,6 +141,14 @@ def test_attention_of_records_and_of_the_encoder_is_the_same(model, curves, reco
     assert [one.light_curve.passband for one in found] == ["R"] * 5
     for one, other in zip(found, expected[::2], strict=True):
         np.testing.assert_allclose(one.weight, other.weight, **CLOSE)
+
+
+def test_attention_of_a_classifier_is_that_of_its_encoder(model, curves):
+    config = ClassifierConfig(class_names=("a", "b"), head="mean")
+    classifier = ClassifierNetwork(model.config, config, seed=1)
+    expected = attention(classifier.encoder, curves[:2])
+    for one, other in zip(attention(classifier, curves[:2]), expected, strict=True):
+        np.testing.assert_array_equal(one.weight, other.weight)
 
 
 def test_normalization_of_the_model_is_used(curve_model, model, curves):
