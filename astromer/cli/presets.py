@@ -43,12 +43,10 @@ def list_() -> None:
     )
     for preset in found:
         table.add_row(
-            f"[bold]{preset.name}[/bold]",
-            preset.survey,
+            f"[bold]{escape(preset.name)}[/bold]",
+            escape(preset.survey),
             terminal.count(preset.num_parameters),
-            preset.license,
-            preset.provenance,
-            preset.description,
+            *map(escape, (preset.license, preset.provenance, preset.description)),
         )
     lines: list[Any] = [
         table,
@@ -71,9 +69,9 @@ def show(
     preset = describe_preset(name)
     terminal.output(
         Markdown(preset.card),
-        f"\n[bold]{preset.name}[/bold]: "
+        f"\n[bold]{escape(preset.name)}[/bold]: "
         f"{terminal.counted(preset.num_parameters, 'parameter')}, "
-        f"license {preset.license}, in {preset.path}",
+        f"license {escape(preset.license)}, in {escape(str(preset.path))}",
     )
 
 

@@ -25,7 +25,7 @@ def preset(tmp_path, monkeypatch):
     folder = tmp_path / "presets" / "mine"
     folder.mkdir(parents=True)
     metadata = {
-        "survey": "ogle",
+        "survey": "ogle[/2]",
         "description": "trained on three stars",
         "provenance": "me",
         "license": "MIT",
@@ -43,7 +43,7 @@ def test_list_shows_name_survey_parameters_and_origin(capsys):
     assert main(["presets", "list"]) == 0
     shown = capsys.readouterr().out
     row = next(line for line in shown.splitlines() if line.split()[:1] == ["mine"])
-    for cell in ["ogle", "3,953,410", "MIT", "me", "trained on three stars"]:
+    for cell in ["ogle[/2]", "3,953,410", "MIT", "me", "trained on three stars"]:
         assert cell in row
 
 
