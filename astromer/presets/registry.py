@@ -271,6 +271,9 @@ def preset_folders() -> dict[str, Path]:
     for root in (bundled_folder("presets"), user_folder()):
         if root.is_dir():
             for path in sorted(root.iterdir()):
+                # One that is being saved, or was when a process died.
+                if path.name.startswith("."):
+                    continue
                 if (path / CONFIG_NAME).is_file():
                     found.setdefault(path.name, path)
     return found

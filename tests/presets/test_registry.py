@@ -211,3 +211,9 @@ def test_preset_of_a_run_is_found_in_its_folder(
     for given in ("run", str(run)) if as_text else (run,):
         assert find_preset(given).resolve() == expected
         assert describe_preset(given).survey == "mine"
+
+
+def test_preset_that_is_being_saved_is_not_listed(folders, write_preset):
+    for name in (".preset-half", "whole"):
+        write_preset(folders[1], name)
+    assert [preset.name for preset in list_presets()] == ["whole"]
