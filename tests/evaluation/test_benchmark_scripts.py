@@ -65,7 +65,7 @@ def test_few_labels_are_scored_on_the_splits_given(toy, tmp_path, monkeypatch):
     words = [shared, "--work", tmp_path / "work", *choices, "statistics"]
     run(monkeypatch, few_shot, *words, "--name", "toy", "--jobs", 1)
     report = json.loads((out / "toy.json").read_text())
-    assert report["command"].endswith("--layers last --heads --baselines statistics")
+    assert report["command"].endswith("--heads --baselines statistics --name toy")
     results = report["results"]["Toy"]
     assert (results["dataset"], results["num_folds"]) == ("Toy", 2)
     assert {row["method"] for row in results["rows"]} == {"tiny/last", "statistics"}
@@ -98,7 +98,7 @@ def test_a_part_of_the_benchmark_is_named_as_such(toy, tmp_path, monkeypatch):
     assert asked["finetune"] is True
     report = json.loads((out / "few_shot.json").read_text())
     assert report["results"] == {"Toy": {"dataset": "Toy"}}
-    assert report["command"].endswith("--sizes 2 3 --surveys Toy --finetune")
+    assert report["command"].endswith("--surveys Toy --name few_shot --finetune")
 
 
 def test_hidden_points_are_scored_on_the_windows_given(toy, tmp_path, monkeypatch):

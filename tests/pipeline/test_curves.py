@@ -86,9 +86,17 @@ def test_shard_that_ends_between_two_records_is_noticed(copied):
     with open(shard, "wb") as stream:
         for record in kept:
             write_frame(stream, record)
-    with pytest.raises(
-        RecordError, match=r"counts: 40 light curves.*Received: source="
-    ):
+    with pytest.raises(RecordError, match=rf"missing or cut.*{shard.name}"):
+        CurveArrays.load(copied)
+
+
+def test_light_curves_that_the_manifest_does_not_count_are_noticed(copied):
+    path = copied / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["shards"][1]["num_light_curves"] += 1
+    path.write_text(json.dumps(manifest))
+    message = r"counts: 41 light curves.*Received: source="
+    with pytest.raises(RecordError, match=message):
         CurveArrays.load(copied)
 
 
