@@ -164,6 +164,18 @@ def test_candidates_differ_and_explain_less_and_less(rng):
     assert apart[~np.eye(NUM_PERIODS, dtype=bool)].min() > 1e-3
 
 
+def test_of_frequencies_that_are_equal_a_low_one_is_taken(rng):
+    # At whole days f, 1 - f, 1 + f and so on are one, up to how the grid meets a peak.
+    time = np.sort([rng.choice(10, 4, replace=False) for _ in range(32)]).astype("f4")
+    inputs = {"time": time - 5.0, "mag": rng.normal(size=time.shape).astype("f4")}
+    valid = np.ones(time.shape, bool)
+    _, whole, _, _ = search({**inputs, "valid": valid, "hidden": ~valid})
+    assert (frequencies_of(whole)[:, 0] < 3.0).mean() > 0.9
+    constant = {**inputs, "mag": np.full(time.shape, 15.0, "f4")}
+    _, whole, _, _ = search({**constant, "valid": valid, "hidden": ~valid})
+    assert (frequencies_of(whole)[:, 0] < 0.01).all()
+
+
 def test_description_does_not_depend_on_when_time_begins(rng):
     inputs = draw_window(rng, sawtooth(2.3))
     _, before, *_ = search(inputs)
