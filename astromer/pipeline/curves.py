@@ -78,7 +78,9 @@ class CurveArrays:
         return cls._filled(light_curves, len(length), int(length.sum()))
 
     @classmethod
-    def load(cls, source: Source, split: str | None = None) -> Self:
+    def load(
+        cls, source: Source, split: str | None = None, *, classes: bool = False
+    ) -> Self:
         """Read a source into memory.
 
         Parameters
@@ -88,6 +90,8 @@ class CurveArrays:
             pandas or polars long frame (see `light_curves_from_frame`).
         split : str, optional
             Part of the records; None takes all. Records only.
+        classes : bool
+            Whether class numbers will be used; see `collect_light_curves`.
 
         Returns
         -------
@@ -103,7 +107,8 @@ class CurveArrays:
             others than there are.
         """
         if not isinstance(source, str | Path):
-            return cls.from_light_curves(collect_light_curves(source, split))
+            curves = collect_light_curves(source, split, classes=classes)
+            return cls.from_light_curves(curves)
         manifest = open_manifest(Path(source), split)
         shards = [s for s in manifest.shards if split in (None, s.split)]
         return cls._filled(
@@ -173,7 +178,9 @@ def open_manifest(path: Path, split: str | None) -> Manifest:
     return manifest
 
 
-def collect_light_curves(source: Source, split: str | None = None) -> list[LightCurve]:
+def collect_light_curves(
+    source: Source, split: str | None = None, *, classes: bool = False
+) -> list[LightCurve]:
     """Return light curves that are in memory, checked and with class numbers.
 
     Parameters
@@ -182,17 +189,19 @@ def collect_light_curves(source: Source, split: str | None = None) -> list[Light
         A `LightCurve` or several, or a pandas or polars long frame.
     split : None
         Belongs to records on disk; anything else is refused.
+    classes : bool
+        Whether class numbers will be used, and every name must have one.
 
     Returns
     -------
     light_curves : list of LightCurve
-        Class names without numbers are numbered in alphabetical order.
+        Class names are numbered in alphabetical order if none has a number.
 
     Raises
     ------
     ConfigError
-        If the source holds something else, or nothing, or if some classes have numbers
-        and some names alone.
+        If the source holds something else, or nothing; with `classes`, if some have
+        numbers and some names alone.
     """
     if split is not None:
         raise ConfigError(
@@ -207,7 +216,7 @@ def collect_light_curves(source: Source, split: str | None = None) -> list[Light
     curves = list(_checked(items))
     if not curves:
         raise ConfigError("The source holds no light curves. Received: an empty list.")
-    return _with_labels(curves)
+    return _with_labels(curves, strict=classes)
 
 
 def _checked(source: Iterable[Any]) -> Iterator[LightCurve]:
@@ -221,11 +230,11 @@ def _checked(source: Iterable[Any]) -> Iterator[LightCurve]:
         yield curve
 
 
-def _with_labels(curves: list[LightCurve]) -> list[LightCurve]:
+def _with_labels(curves: list[LightCurve], *, strict: bool) -> list[LightCurve]:
     """Assign labels where there are class names alone, as the converter does."""
     names = {curve.class_name for curve in curves if curve.class_name is not None}
     if not names or any(curve.label >= 0 for curve in curves):
-        for curve in curves:
+        for curve in curves if strict else ():
             if curve.class_name is not None and curve.label < 0:
                 raise ConfigError(
                     "Classes have numbers in all light curves or in none. Received: "

@@ -175,7 +175,7 @@ def load_dataset(
     )
     check_masking_task(task, masking, error_weights)
     _check_shard(shard)
-    records = _open(source, split, shard)
+    records = _open(source, split, shard, task)
     if task == "classify":
         check_labels(records.num_labeled, records.num_curves)
     if training is None:
@@ -329,7 +329,7 @@ def object_ids_of_batch(
     check_positive(batch_size=batch_size, shuffle_buffer=shuffle_buffer)
     _check_start(batch, repeat=True)
     _check_shard(shard)
-    records = _open(source, split, shard)
+    records = _open(source, split, shard, task)
     if cache:
         records = records.in_memory()
     if task == "classify":
@@ -553,11 +553,13 @@ def _count_batches(num_windows: int, batch_size: int, *, drop_remainder: bool) -
     return full if drop_remainder else full + (rest > 0)
 
 
-def _open(source: Source, split: str | None, shard: tuple[int, int]) -> _Records:
+def _open(
+    source: Source, split: str | None, shard: tuple[int, int], task: Task
+) -> _Records:
     index, number = shard
     if isinstance(source, (str, Path)):
         return _open_folder(Path(source), split, shard)
-    curves = collect_light_curves(source, split)
+    curves = collect_light_curves(source, split, classes=task == "classify")
     if len(curves) < number:
         raise ConfigError(
             "Every worker needs a light curve of its own. Received: "

@@ -101,7 +101,7 @@ class BatchStream:
     ) -> None:
         _check(task, window_size, normalization, masking, error_weights)
         check_positive(batch_size=batch_size)
-        self.curves = CurveArrays.load(source, split)
+        self.curves = CurveArrays.load(source, split, classes=task == "classify")
         self._rows = _rows_of(self.curves, task)
         self._task = task
         self._window_size = window_size
@@ -268,7 +268,7 @@ def fixed_windows(
     """
     _check(task, window_size, normalization, masking, error_weights)
     check_names(tiling=(tiling, Tiling))
-    curves = CurveArrays.load(source, split)
+    curves = CurveArrays.load(source, split, classes=task == "classify")
     rows = _rows_of(curves, task)
     place, start = lay_tiles(curves.length[rows], window_size, tiling)
     windows = cut_windows(curves, rows[place], start, window_size, normalization)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from astromer.errors import ConfigError, RecordError
 from astromer.lightcurve import LightCurve
-from astromer.pipeline import MaskingConfig, load_dataset
+from astromer.pipeline import MaskingConfig, fixed_windows, load_dataset
 from astromer.records import Manifest, read_records
 from tests.pipeline.plain import (
     assert_one_night,
@@ -530,6 +530,18 @@ def test_classes_with_numbers_in_some_light_curves_only_are_refused(make_light_c
     ]
     with pytest.raises(ConfigError, match=r'class_name="EB", label=-1 .*object_id="b"'):
         load_dataset(curves, task="classify", window_size=W)
+    with pytest.raises(ConfigError, match=r'class_name="EB", label=-1 .*object_id="b"'):
+        fixed_windows(curves, task="classify", window_size=W)
+
+
+@pytest.mark.parametrize("read", [load_dataset, fixed_windows])
+def test_classes_do_not_matter_where_none_is_learned(make_light_curve, read):
+    curves = [
+        make_light_curve(object_id="a", class_name="RR", label=0),
+        make_light_curve(object_id="b", class_name="EB"),
+    ]
+    # Real light curves and simulated ones, for instance: only the latter are numbered.
+    assert read(curves, window_size=W) is not None
 
 
 def test_an_empty_class_name_is_no_class(make_light_curve):
