@@ -4,7 +4,15 @@ import importlib
 
 import pytest
 
-PACKAGES = ("inference", "models", "presets", "records", "surveys", "training")
+PACKAGES = (
+    "inference",
+    "models",
+    "pipeline",
+    "presets",
+    "records",
+    "surveys",
+    "training",
+)
 
 
 @pytest.mark.parametrize("room", PACKAGES)

@@ -118,6 +118,15 @@ def test_importing_the_package_does_not_import_tensorflow():
     assert output_of(code) == "[]"
 
 
+def test_options_of_a_run_cost_neither_keras_nor_records():
+    code = (
+        "import sys, astromer.training;"
+        "unused = {'keras', 'astromer.records', 'astromer.lightcurve'};"
+        "print(sorted(unused & set(sys.modules)))"
+    )
+    assert output_of(code) == "[]"
+
+
 def test_every_folder_of_code_is_a_package():
     folders = {path.parent for path in (ROOT / "astromer").rglob("*.py")}
     assert [

@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from astromer.pipeline.arrays import WindowArrays, tile_windows
+from astromer.lazy import import_when_used
 from astromer.pipeline.options import (
     DEFAULT_WINDOW_SIZE,
     ErrorWeights,
@@ -18,10 +18,11 @@ from astromer.pipeline.options import (
     Task,
     Tiling,
 )
-from astromer.pipeline.stream import BatchStream, fixed_windows, stream_batches
 
 if TYPE_CHECKING:
+    from astromer.pipeline.arrays import WindowArrays, tile_windows
     from astromer.pipeline.dataset import load_dataset
+    from astromer.pipeline.stream import BatchStream, fixed_windows, stream_batches
 
 __all__ = [
     "DEFAULT_WINDOW_SIZE",
@@ -39,11 +40,15 @@ __all__ = [
     "tile_windows",
 ]
 
+_HOMES = {
+    "BatchStream": "stream",
+    "WindowArrays": "arrays",
+    "fixed_windows": "stream",
+    "load_dataset": "dataset",
+    "stream_batches": "stream",
+    "tile_windows": "arrays",
+}
 
-def __getattr__(name: str) -> Any:
-    # Arrays alone must not cost TensorFlow's import, nor need TensorFlow at all.
-    if name == "load_dataset":
-        from astromer.pipeline.dataset import load_dataset
-
-        return load_dataset
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# Arrays must not cost TensorFlow's import, nor need TensorFlow at all; and options, which
+# every model brings along, not that of arrays.
+__getattr__ = import_when_used(__name__, _HOMES)

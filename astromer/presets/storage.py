@@ -8,6 +8,7 @@ saved) and `README.md`, the model card.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import json
@@ -26,6 +27,7 @@ from astromer import batch
 from astromer._version import __version__
 from astromer.errors import ConfigError, PresetError
 from astromer.models.configured import ConfiguredModel
+from astromer.models.layers import weights_follow
 from astromer.presets.registry import (
     CARD_NAME,
     CONFIG_NAME,
@@ -192,7 +194,9 @@ def load_preset(
             name: config_class.from_dict(config[_SECTIONS[name]])
             for name, config_class in model_class.config_classes.items()
         }
-        model = model_class(**options, name=_model_name(path), dtype=dtype)
+        drawn = weights_follow() if load_weights else contextlib.nullcontext()
+        with drawn:
+            model = model_class(**options, name=_model_name(path), dtype=dtype)
     except (KeyError, TypeError, ConfigError) as error:
         raise PresetError(
             f"`{CONFIG_NAME}` does not describe a {model_class.kind}. Received: "

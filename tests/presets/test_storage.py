@@ -158,6 +158,25 @@ def test_load_without_weights_gives_the_architecture(preset, model):
     assert golden_difference(preset, fresh) > 1e-3
 
 
+def test_load_draws_no_weights_that_a_file_holds(preset, monkeypatch):
+    draws = []
+    original = keras.initializers.VarianceScaling.__call__
+    monkeypatch.setattr(
+        keras.initializers.VarianceScaling,
+        "__call__",
+        lambda self, *args, **kwargs: (
+            draws.append(args[0]) or original(self, *args, **kwargs)
+        ),
+    )
+    load_preset(preset, Reconstructor)
+    while_loading = len(draws)
+    # The four projections and two of the network, in each block.
+    load_preset(preset, Reconstructor, load_weights=False)
+    assert len(draws) - while_loading >= while_loading + 6 * CONFIG.num_layers
+    # What is built afterwards starts as ever.
+    assert np.any(Reconstructor(CONFIG).encoder.get_layer("block_0").get_weights()[0])
+
+
 def test_load_takes_a_dtype(preset, model):
     mixed = load_preset(preset, Reconstructor, dtype="mixed_bfloat16")
     assert mixed.dtype_policy.name == "mixed_bfloat16"
