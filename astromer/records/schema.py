@@ -7,6 +7,7 @@ plain TFRecord files of plain Examples, which any TensorFlow reads.
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,20 +96,20 @@ def encode_arrays(
     Values are written as bytes lists, not float lists: times keep float64, and a
     batch is decoded without a loop.
     """
-    return tagged(
-        _FEATURES,
-        b"".join(
-            (
-                _bytes_entry(_CLASS_NAME, (class_name or "").encode()),
-                _int64_entry(_LABEL, label),
-                _bytes_entry(_MAG, mag.astype("<f4", copy=False).tobytes()),
-                _bytes_entry(_MAG_ERR, mag_err.astype("<f4", copy=False).tobytes()),
-                _bytes_entry(_OBJECT_ID, object_id.encode()),
-                _bytes_entry(_PASSBAND, passband.encode()),
-                _bytes_entry(_TIME, time.astype("<f8", copy=False).tobytes()),
-            )
-        ),
+    values = (
+        (_CLASS_NAME, (class_name or "").encode()),
+        (_MAG, mag.astype("<f4", copy=False).tobytes()),
+        (_MAG_ERR, mag_err.astype("<f4", copy=False).tobytes()),
+        (_OBJECT_ID, object_id.encode()),
+        (_PASSBAND, passband.encode()),
+        (_TIME, time.astype("<f8", copy=False).tobytes()),
     )
+    parts: list[bytes] = []
+    for key, value in values:
+        parts += _before_bytes(key, len(value)), value
+    # In the order of their names, as every Example is written.
+    parts.insert(2, _int64_entry(_LABEL, label))
+    return tagged(_FEATURES, b"".join(parts))
 
 
 def decode_example(serialized: bytes) -> LightCurve:
@@ -164,10 +165,7 @@ def write_frame(stream: BinaryIO, record: bytes) -> int:
     size : int
         Bytes written: the record, its length and two checksums.
     """
-    length = struct.pack("<Q", len(record))
-    frame = b"".join(
-        (length, _masked_crc(length), record, _masked_crc(record)),
-    )
+    frame = b"".join((_frame_header(len(record)), record, _masked_crc(record)))
     stream.write(frame)
     return len(frame)
 
@@ -212,6 +210,13 @@ def iterate_frames(path: Path) -> Iterator[bytes]:
             index += 1
 
 
+@functools.lru_cache(maxsize=4096)
+def _frame_header(size: int) -> bytes:
+    """Return the size of a record and its checksum."""
+    length = struct.pack("<Q", size)
+    return length + _masked_crc(length)
+
+
 def _masked_crc(data: bytes) -> bytes:
     return struct.pack("<I", masked_crc(data))
 
@@ -234,11 +239,17 @@ _PASSBAND = tagged(_KEY, PASSBAND_KEY.encode())
 _TIME = tagged(_KEY, TIME_KEY.encode())
 
 
-def _bytes_entry(key: bytes, value: bytes) -> bytes:
-    feature = tagged(_BYTES_LIST, tagged(_LIST_VALUE, value))
-    return tagged(_ENTRY, key + tagged(_VALUE, feature))
+# Sizes and classes repeat from one light curve to the next.
+@functools.lru_cache(maxsize=4096)
+def _before_bytes(key: bytes, size: int) -> bytes:
+    """Return what an entry of so many bytes begins with: its key, tags and sizes."""
+    before = b""
+    for tag in (_LIST_VALUE, _BYTES_LIST, _VALUE):
+        before = tag + varint(len(before) + size) + before
+    return _ENTRY + varint(len(key) + len(before) + size) + key + before
 
 
+@functools.lru_cache(maxsize=256)
 def _int64_entry(key: bytes, value: int) -> bytes:
     feature = tagged(_INT64_LIST, tagged(_LIST_VALUE, varint(value)))
     return tagged(_ENTRY, key + tagged(_VALUE, feature))
