@@ -57,7 +57,7 @@ def convert(
         str,
         typer.Argument(
             metavar="SURVEY",
-            help="Format of the files: macho, atlas, ogle, ztf, asas_sn, table, "
+            help="Format of the files: macho, atlas, ogle, ztf, asas_sn, gaia, table, "
             f"or {DETECT} to recognize it.",
         ),
     ],

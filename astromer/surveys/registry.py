@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from astromer.errors import SurveyError, unknown_name
-from astromer.surveys import asas_sn, atlas, macho, ogle, table, ztf
+from astromer.surveys import asas_sn, atlas, gaia, macho, ogle, table, ztf
 from astromer.surveys.files import read_head
 from astromer.surveys.observations import Survey
 
@@ -19,6 +19,7 @@ _SURVEYS: Final = {
         macho.SURVEY,
         atlas.SURVEY,
         ztf.SURVEY,
+        gaia.SURVEY,
         asas_sn.SURVEY,
         ogle.SURVEY,
         table.SURVEY,
@@ -36,7 +37,7 @@ def list_surveys() -> tuple[Survey, ...]:
     Examples
     --------
     >>> [survey.name for survey in list_surveys()]
-    ['macho', 'atlas', 'ztf', 'asas_sn', 'ogle', 'table']
+    ['macho', 'atlas', 'ztf', 'gaia', 'asas_sn', 'ogle', 'table']
     """
     return tuple(_SURVEYS.values())
 

@@ -8,7 +8,7 @@ from astromer.surveys import detect_survey, get_survey, list_surveys
 
 def test_registry_finds_every_survey_by_name():
     names = [survey.name for survey in list_surveys()]
-    assert set(names) == {"macho", "atlas", "ogle", "ztf", "asas_sn", "table"}
+    assert set(names) == {"macho", "atlas", "ogle", "ztf", "asas_sn", "gaia", "table"}
     assert names[-1] == "table"
     assert [get_survey(name).name for name in names] == names
 
