@@ -24,6 +24,7 @@ from astromer.cli import (
     records,
     terminal,
     training,
+    vectors,
 )
 from astromer.errors import AstromerError
 
@@ -72,6 +73,8 @@ app.command("pretrain")(training.pretrain)
 app.command("finetune")(training.finetune)
 app.command("train-classifier")(training.train_classifier)
 app.command("embed")(embeddings.embed)
+app.command("search")(vectors.search)
+app.command("anomalies")(vectors.anomalies)
 app.command("export")(exporting.export)
 app.command("reconstruct")(embeddings.reconstruct)
 app.command("predict")(classification.predict)

@@ -12,7 +12,7 @@ from astromer.lazy import import_when_used
 if TYPE_CHECKING:
     from astromer.inference.attention_weights import Attention, attention
     from astromer.inference.classification import Classifications, classify
-    from astromer.inference.embedding import Embeddings, embed, embed_in_parts
+    from astromer.inference.embedding import embed, embed_in_parts
     from astromer.inference.exporting import (
         Exported,
         ExportFormat,
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         export,
     )
     from astromer.inference.reconstruction import Reconstructions, reconstruct
+    from astromer.inference.vectors import Embeddings, Matches
 
 __all__ = [
     "Attention",
@@ -27,6 +28,7 @@ __all__ = [
     "Embeddings",
     "ExportFormat",
     "Exported",
+    "Matches",
     "Reconstructions",
     "attention",
     "check_export_path",
@@ -40,9 +42,10 @@ __all__ = [
 _HOMES = {
     "Attention": "attention_weights",
     "Classifications": "classification",
-    "Embeddings": "embedding",
+    "Embeddings": "vectors",
     "ExportFormat": "exporting",
     "Exported": "exporting",
+    "Matches": "vectors",
     "Reconstructions": "reconstruction",
     "attention": "attention_weights",
     "check_export_path": "exporting",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, get_args
 
@@ -24,7 +23,7 @@ from astromer.inference.runner import (
 )
 from astromer.inference.runtimes import Runtime
 from astromer.inference.sources import Source, iterate_light_curves
-from astromer.inference.tables import Table
+from astromer.inference.vectors import Embeddings
 from astromer.lightcurve import LightCurve
 from astromer.models import ClassifierNetwork, Encoder, Reconstructor
 from astromer.models.config import OfWindow
@@ -32,36 +31,10 @@ from astromer.pipeline import WindowArrays
 from astromer.progress import Progress
 from astromer.surveys import Dropped
 
-__all__ = ["Embeddings", "Layer", "Per", "embed", "embed_in_parts"]
+__all__ = ["Layer", "Per", "embed", "embed_in_parts"]
 
 Per = Literal["object", "window", "observation"]
 Layer = int | OfWindow | Literal["all"] | Sequence[int | OfWindow]
-
-
-@dataclasses.dataclass(frozen=True, eq=False, repr=False, slots=True)
-class Embeddings(Table):
-    """Embeddings and what each stands for, in input order.
-
-    ``numpy.asarray(embeddings)`` is the array of vectors.
-    """
-
-    object_id: NDArray[np.str_]
-    """(n,): object names."""
-    passband: NDArray[np.str_]
-    """(n,): filter names."""
-    label: NDArray[np.int64]
-    """(n,): class numbers, -1 where unknown."""
-    class_name: NDArray[np.str_]
-    """(n,): class names, empty where unknown."""
-    n_observations: NDArray[np.int64]
-    """(n,): observations behind each embedding."""
-    time: NDArray[np.float64]
-    """(n,): mean time of these observations [d]."""
-    embedding: NDArray[np.float32]
-    """(n, dim): the vectors, dimensionless."""
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.array(self.embedding, dtype=dtype, copy=copy)
 
 
 def embed(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-__all__ = ["SUFFIXES", "Table", "check_suffix", "write_parts", "write_table"]
+__all__ = [
+    "SUFFIXES",
+    "Table",
+    "check_suffix",
+    "read_table",
+    "write_parts",
+    "write_table",
+]
 
 SUFFIXES = (".parquet", ".csv", ".npz")
 
@@ -121,6 +129,46 @@ def write_table(path: str | Path, columns: Mapping[str, NDArray[Any]]) -> Path:
     return path
 
 
+def read_table(
+    path: str | Path, texts: Sequence[str], numbers: Sequence[str], vectors: str
+) -> dict[str, NDArray[Any]]:
+    """Read columns of a file that `write_table` or `write_parts` has written.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        Its suffix says what it is; see `write_table`.
+    texts, numbers : sequence of str
+        Columns to read, with a text or a number per row.
+    vectors : str
+        Column that holds a vector per row.
+
+    Returns
+    -------
+    columns : dict of numpy.ndarray
+        Arrays of shape ``(n,)``, and of ``(n, dim)`` in float32, by name.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such file, it cannot be read, or a column is missing.
+    """
+    path = check_suffix(path)
+    if not path.is_file():
+        raise ConfigError(f"The file does not exist. Received: path={path}.")
+    names = (*texts, *numbers, vectors)
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in names}
+        return _read_columns(path, texts, numbers, vectors)
+    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ConfigError(
+            f"The file must hold the columns {', '.join(names)}, as `astromer embed` "
+            f"writes them. Received: path={path} ({error})."
+        ) from error
+
+
 def write_parts(path: str | Path, parts: Iterable[Table]) -> int:
     """Write tables of the same kind as one, without holding more than one of them.
 
@@ -170,6 +218,29 @@ def write_parts(path: str | Path, parts: Iterable[Table]) -> int:
                 number += len(frame)
             pl.scan_parquet(pieces).sink_parquet(made, maintain_order=True)
     return number
+
+
+def _read_columns(
+    path: Path, texts: Sequence[str], numbers: Sequence[str], vectors: str
+) -> dict[str, NDArray[Any]]:
+    import polars as pl
+
+    try:
+        if path.suffix == ".parquet":
+            frame = pl.read_parquet(path)
+            values = np.stack(frame[vectors].to_list())
+        else:
+            # A name may look like a number, and begin with zeros.
+            types = dict.fromkeys(texts, pl.String)
+            frame = pl.read_csv(path, schema_overrides=types)
+            pattern = rf"^{vectors}_\d+$"
+            values = frame.select(pl.col(pattern)).to_numpy()
+        columns = {name: frame[name].fill_null("").to_numpy() for name in texts}
+        columns |= {name: frame[name].to_numpy() for name in numbers}
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(str(error)) from error
+    columns |= {name: columns[name].astype(str) for name in texts}
+    return columns | {vectors: values.astype(np.float32)}
 
 
 @contextlib.contextmanager
