@@ -12,7 +12,6 @@ are written every few minutes.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import json
 import math
@@ -94,7 +93,7 @@ class Clock(keras.callbacks.Callback):
             self.saved = elapsed
             self.model.save_weights(self.out / "last.weights.h5")
         if elapsed > self.until:
-            raise StopIteration
+            self.model.stop_training = True
 
 
 def load_data(arguments: argparse.Namespace) -> tuple[list[LightCurve], int]:
@@ -147,8 +146,7 @@ def run(arguments: argparse.Namespace) -> None:
             training=True,
         )
         clock.begin_stage(until)
-        with contextlib.suppress(StopIteration):
-            model.fit(dataset, callbacks=[clock], verbose=0, steps_per_epoch=10**9)
+        model.fit(dataset, callbacks=[clock], verbose=0, steps_per_epoch=10**9)
         stages.append(
             {"window_size": window_size, "batch": batch_size, "steps": clock.step}
         )

@@ -9,7 +9,6 @@ shallow model on short windows and ends with the full one on full windows.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import json
 import math
@@ -102,7 +101,7 @@ class Clock(keras.callbacks.Callback):
                 stream.write(f"{elapsed:.0f} s step {self.step} {scores}\n")
             self.model.reset_metrics()
         if elapsed > self.until:
-            raise StopIteration
+            self.model.stop_training = True
 
 
 def grow(small: Reconstructor, num_layers: int, seed: int) -> Reconstructor:
@@ -191,8 +190,7 @@ def run(arguments: argparse.Namespace) -> None:
             drop_remainder=True,
         ).repeat()
         clock.begin_stage(stage.until)
-        with contextlib.suppress(StopIteration):
-            model.fit(dataset, callbacks=[clock], verbose=0, steps_per_epoch=10**9)
+        model.fit(dataset, callbacks=[clock], verbose=0, steps_per_epoch=10**9)
         stages.append({**dataclasses.asdict(stage), "steps": clock.step})
         model.save_weights(out / f"stage_{len(stages)}.weights.h5")
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from astromer.models import Reconstructor
@@ -121,6 +122,38 @@ def test_run_may_start_from_a_preset_with_another_attention(script, source):
 def by_path(model):
     weights = [weight for weight in model.weights if "seed" not in weight.path]
     return [weight.path for weight in weights], [w.numpy() for w in weights]
+
+
+def test_run_trains_on_real_and_simulated_light_curves(
+    script, tmp_path, rng, monkeypatch
+):
+    # Real ones have names of classes, simulated ones numbers as well.
+    data, held_out, out = tmp_path / "a.parquet", tmp_path / "h.json", tmp_path / "run"
+    pl.DataFrame(
+        {
+            "id": [f"star {number}" for number in range(6)],
+            "label": ["RRAB", "MIRA"] * 3,
+            "band": ["V"] * 6,
+            "mjd": np.sort(rng.uniform(5e4, 5.1e4, (6, 30))).tolist(),
+            "mag": rng.normal(15, 0.3, (6, 30)).tolist(),
+            "err": np.full((6, 30), 0.02).tolist(),
+        }
+    ).write_parquet(data)
+    held_out.write_text(json.dumps(["star 3"]))
+    monkeypatch.setattr(script, "STAGES", ((16, 4, 0.6, 1.0),))
+    tiny = tiny_config(magnitude_scale="visible", num_periods=1, num_frequencies=1024)
+    paths = [str(data), "--held-out", str(held_out), "--out", str(out)]
+    options = ["--minutes", "0.001", "--simulated", "4"]
+    options += ["--encoder", json.dumps(tiny.to_dict())]
+    monkeypatch.setattr(sys, "argv", ["train.py", *paths, *options])
+    monkeypatch.setattr(script, "sign", lambda _: None)
+    script.main()
+    report = json.loads((out / "training.json").read_text())
+    assert (report["real_light_curves"], report["simulated_light_curves"]) == (5, 4)
+    (stage,) = report["stages"]
+    assert (stage["window_size"], stage["batch"]) == (16, 4)
+    assert stage["steps"] >= 1
+    assert (out / "stage_1.weights.h5").is_file()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])
