@@ -1,18 +1,20 @@
 """Cuts on a whole partition of light curves at once; every cut is counted.
 
-Rows are sorted by light curve and time once, and everything after works on flat
-arrays with one offset per light curve.
+Rows are sorted by light curve and time once. Everything after works on flat arrays with
+one offset per light curve, in pieces of some light curves that fit into a processor's
+cache, a piece per thread.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Self
 
 import numpy as np
 import polars as pl
@@ -40,7 +42,7 @@ MAX_STD_MAG: Final = 0.1
 _REPORT_NAME: Final = "report.json"
 _REPORTED: Final = ("cuts", "rows_read", "num_conflicts", "passbands_read")
 _ROW_ARRAYS: Final = ("time", "mag", "mag_err")
-_ROWS_PER_SORT: Final = 1 << 16
+_ROWS_PER_PIECE: Final = 1 << 17
 
 
 @dataclasses.dataclass(slots=True)
@@ -124,29 +126,14 @@ def clean_block(block: Block, options: ConvertOptions) -> CleanPartition:
     RecordError
         If rows read are not rows left plus rows cut: a defect of this package.
     """
-    rows = _Rows(block)
-    rows.cut_by_reason(_row_reasons(rows, block, options))
-    rows.sort()
-    same_curve = rows.curve[1:] == rows.curve[:-1]
-    repeated = np.zeros(len(rows.curve), bool)
-    repeated[1:] = same_curve & (rows.time[1:] == rows.time[:-1])
-    rows.cut("duplicate_time", repeated)
-    if options.clip_percentiles is not None:
-        rows.cut("outside_percentiles", _outside(rows, options.clip_percentiles))
-    selected = _selected(rows.curves, options)
-    reasons = np.full(len(rows.lengths), "", object)
-    too_few = rows.lengths < options.min_observations
-    reasons[selected & too_few] = "too_few_observations"
-    n_left = rows.lengths
-    rows.cut("too_few_observations", np.repeat(too_few, rows.lengths))
-    if options.noise_filter != "off":
-        fulfils = np.zeros(len(too_few), bool)
-        fulfils[~too_few] = fulfils_noise_criteria(rows.mag, rows.lengths[~too_few])
-        bad = fulfils == (options.noise_filter == "drop")
-        bad &= ~too_few
-        reasons[bad] = "noise_filter"
-        rows.cut("noise_filter", np.repeat(bad, rows.lengths))
-    partition = _finish(rows, reasons, n_left)
+    rows = _Rows.of_block(block)
+    if (rows.curve[1:] < rows.curve[:-1]).any():
+        # Times that are not finite cannot be sorted.
+        rows.cut_by_reason(options)
+        rows.sort()
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        pieces = list(threads.map(lambda piece: _clean(piece, options), rows.split()))
+    partition = _finish(rows, pieces)
     num_cut = sum(cut.observations for cut in partition.cuts.values())
     if partition.rows_read != len(partition.time) + num_cut:
         raise RecordError(
@@ -160,7 +147,26 @@ def clean_block(block: Block, options: ConvertOptions) -> CleanPartition:
 class _Rows:
     """Rows that are still in, and the counts of those that are not."""
 
-    def __init__(self, block: Block) -> None:
+    def __init__(
+        self,
+        curves: pl.DataFrame,
+        curve: NDArray[np.uint32],
+        time: NDArray[np.float64],
+        mag: NDArray[np.float32],
+        mag_err: NDArray[np.float32],
+        flag: NDArray[np.uint8] | None,
+    ) -> None:
+        self.curves = curves
+        self.curve = curve
+        self.time, self.mag, self.mag_err = time, mag, mag_err
+        self.flag = flag
+        self.lengths = np.bincount(curve, minlength=curves.height)
+        self.n_read = self.lengths
+        self.cuts: dict[str, CutCount] = {}
+
+    @classmethod
+    def of_block(cls, block: Block) -> Self:
+        """Take all rows of a block, in its order."""
         # Light curves come by first appearance; move those of an object together.
         object_rank = (
             block.curves.select("object_id")
@@ -170,31 +176,47 @@ class _Rows:
             .to_numpy()
         )
         order = np.argsort(object_rank, kind="stable")
-        self.curves = block.curves
-        self.curve = block.curve
+        curves, curve = block.curves, block.curve
         if (np.diff(order) != 1).any():
             new_curve = np.empty(len(order), np.uint32)
             new_curve[order] = np.arange(len(order), dtype=np.uint32)
-            self.curves = block.curves[order]
-            self.curve = new_curve[block.curve]
-        self.time, self.mag, self.mag_err = block.time, block.mag, block.mag_err
-        self.rows_read = len(block)
-        self.lengths = np.bincount(self.curve, minlength=self.curves.height)
-        self.n_read = self.lengths
-        self.cuts: dict[str, CutCount] = {}
+            curves, curve = curves[order], new_curve[curve]
+        return cls(curves, curve, block.time, block.mag, block.mag_err, block.flag)
+
+    def split(self) -> Iterator[Self]:
+        """Yield the rows of some light curves after the other; they must lie so."""
+        ends = np.cumsum(self.lengths)
+        total = int(ends[-1]) if len(ends) else 0
+        cuts = np.searchsorted(ends, np.arange(0, total, _ROWS_PER_PIECE))
+        bounds = np.unique([0, *cuts, len(ends)])
+        for first, last in itertools.pairwise(bounds.tolist()):
+            part = slice(int(ends[first - 1]) if first else 0, int(ends[last - 1]))
+            piece = type(self)(
+                self.curves[first:last],
+                self.curve[part] - np.uint32(first),
+                self.time[part],
+                self.mag[part],
+                self.mag_err[part],
+                None if self.flag is None else self.flag[part],
+            )
+            piece.n_read = self.n_read[first:last]
+            yield piece
 
     def cut(self, name: str, out: NDArray[np.bool_]) -> None:
         """Remove the rows where `out` is True, and count them."""
         self._count(name, out)
         self.keep(~out)
 
-    def cut_by_reason(self, reason: NDArray[np.uint8] | None) -> None:
-        """Remove the rows with a reason: 0 to stay, else 1 + position in `CUTS`."""
+    def cut_by_reason(self, options: ConvertOptions) -> None:
+        """Remove the rows that go by themselves alone."""
+        reason = _row_reasons(self, options)
         if reason is None:
             return
+        # 0 to stay, else 1 + position in `CUTS`.
         for number, name in enumerate(CUTS, start=1):
             self._count(name, reason == number)
         self.keep(reason == 0)
+        self.flag = None
 
     def _count(self, name: str, out: NDArray[np.bool_]) -> None:
         num_out = int(np.count_nonzero(out))
@@ -222,6 +244,46 @@ class _Rows:
             self.mag_err = self.mag_err[order]
 
 
+@dataclasses.dataclass(slots=True)
+class _Piece:
+    """Light curves after all cuts, and why those without a row were rejected."""
+
+    rows: _Rows
+    reasons: NDArray[np.object_]
+    """(num_curves,): why a light curve was rejected, else empty."""
+    n_left: NDArray[np.int64]
+    """(num_curves,): observations left when it was."""
+    cadence: NDArray[np.float64]
+    """(num_left,): median time step [d] of those with rows, NaN for one row."""
+
+
+def _clean(rows: _Rows, options: ConvertOptions) -> _Piece:
+    """Apply all cuts to light curves that lie one after the other."""
+    rows.cut_by_reason(options)
+    rows.sort()
+    same_curve = rows.curve[1:] == rows.curve[:-1]
+    repeated = np.zeros(len(rows.curve), bool)
+    repeated[1:] = same_curve & (rows.time[1:] == rows.time[:-1])
+    rows.cut("duplicate_time", repeated)
+    if options.clip_percentiles is not None:
+        rows.cut("outside_percentiles", _outside(rows, options.clip_percentiles))
+    selected = _selected(rows.curves, options)
+    reasons = np.full(len(rows.lengths), "", object)
+    too_few = rows.lengths < options.min_observations
+    reasons[selected & too_few] = "too_few_observations"
+    n_left = rows.lengths
+    rows.cut("too_few_observations", np.repeat(too_few, rows.lengths))
+    if options.noise_filter != "off":
+        fulfils = np.zeros(len(too_few), bool)
+        fulfils[~too_few] = fulfils_noise_criteria(rows.mag, rows.lengths[~too_few])
+        bad = fulfils == (options.noise_filter == "drop")
+        bad &= ~too_few
+        reasons[bad] = "noise_filter"
+        rows.cut("noise_filter", np.repeat(bad, rows.lengths))
+    cadence = _median_steps(rows.time, rows.lengths[rows.lengths > 0])
+    return _Piece(rows, reasons, n_left, cadence)
+
+
 def percentiles_by_curve(
     mag: NDArray[np.float32],
     lengths: NDArray[np.int64],
@@ -244,21 +306,24 @@ def percentiles_by_curve(
         As `numpy.percentile` (linear) of the float64 magnitudes; NaN for a light
         curve without observations.
     """
-    ordered = _sorted_by_curve(mag, lengths)
     starts = np.cumsum(lengths) - lengths
-    filled = lengths > 0
     low, high = (np.full(len(lengths), np.nan) for _ in percentiles)
-    for percentile, out in zip(percentiles, (low, high), strict=True):
-        position = (lengths[filled] - 1) * (percentile / 100)
-        below = np.floor(position).astype(np.int64)
-        above = np.minimum(below + 1, lengths[filled] - 1)
-        a = ordered[starts[filled] + below].astype(np.float64)
-        b = ordered[starts[filled] + above].astype(np.float64)
-        share = position - below
-        # The two forms of numpy.percentile, so that a cut never differs by rounding.
-        out[filled] = np.where(
-            share >= 0.5, b - (b - a) * (1 - share), a + (b - a) * share
-        )
+    for curves in _alike(lengths):
+        length = lengths[curves]
+        ordered = _rows_of_matrix(mag, starts[curves], length)
+        ordered.sort(axis=1)
+        row = np.arange(len(curves))
+        for percentile, out in zip(percentiles, (low, high), strict=True):
+            position = (length - 1) * (percentile / 100)
+            below = np.floor(position).astype(np.int64)
+            above = np.minimum(below + 1, length - 1)
+            a = ordered[row, below].astype(np.float64)
+            b = ordered[row, above].astype(np.float64)
+            share = position - below
+            # The two forms of numpy.percentile, so that a cut never differs by rounding.
+            out[curves] = np.where(
+                share >= 0.5, b - (b - a) * (1 - share), a + (b - a) * share
+            )
     return low, high
 
 
@@ -310,9 +375,7 @@ def _selected(curves: pl.DataFrame, options: ConvertOptions) -> NDArray[np.bool_
     return curves["passband"].is_in(list(options.passbands)).to_numpy()
 
 
-def _row_reasons(
-    rows: _Rows, block: Block, options: ConvertOptions
-) -> NDArray[np.uint8] | None:
+def _row_reasons(rows: _Rows, options: ConvertOptions) -> NDArray[np.uint8] | None:
     """Return why a row goes by itself alone; the first reason in `CUTS` counts."""
     numbers = {name: number for number, name in enumerate(CUTS, start=1)}
     checks: list[tuple[str, NDArray[np.bool_]]] = []
@@ -328,17 +391,17 @@ def _row_reasons(
             limit = np.float32(options.max_error)
             checks.append(("mag_err_above_max", finite & (rows.mag_err > limit)))
     checks.append(("not_finite", ~finite))
-    if block.flag is None and not any(out.any() for _, out in checks):
+    if rows.flag is None and not any(out.any() for _, out in checks):
         return None
     reason = np.zeros(len(rows.curve), np.uint8)
     for name, out in reversed(checks):
         reason[out] = numbers[name]
-    if block.flag is not None:
-        flagged = block.flag > 0
+    if rows.flag is not None:
+        flagged = rows.flag > 0
         if not selected.all():
             flagged &= selected[rows.curve]
         offset = numbers[next(iter(FLAGS))] - 1
-        reason[flagged] = block.flag[flagged] + offset
+        reason[flagged] = rows.flag[flagged] + offset
     return reason
 
 
@@ -354,17 +417,24 @@ def _outside(rows: _Rows, percentiles: tuple[float, float]) -> NDArray[np.bool_]
     return ~inside
 
 
-def _finish(
-    rows: _Rows, reasons: NDArray[np.object_], n_left: NDArray[np.int64]
-) -> CleanPartition:
-    stay = rows.lengths > 0
-    lengths = rows.lengths[stay]
+def _finish(rows: _Rows, pieces: Sequence[_Piece]) -> CleanPartition:
+    """Put pieces together; `rows` are all of them before they were cut apart."""
+    cleaned = [piece.rows for piece in pieces]
+    none = np.zeros(0, np.int64)
+    lengths = np.concatenate([none, *(part.lengths for part in cleaned)])
+    n_left = np.concatenate([none, *(piece.n_left for piece in pieces)])
+    reasons = np.concatenate([none.astype(object), *(p.reasons for p in pieces)])
+    cadence = np.concatenate([none.astype(np.float64), *(p.cadence for p in pieces)])
+    arrays = {name: _joined(cleaned, name) for name in _ROW_ARRAYS}
+    time, mag = arrays["time"], arrays["mag"]
+    stay = lengths > 0
+    lengths = lengths[stay]
     starts = np.cumsum(lengths) - lengths
     ends = starts + lengths - 1
     low, high = (
-        (np.minimum.reduceat(rows.mag, starts), np.maximum.reduceat(rows.mag, starts))
+        (np.minimum.reduceat(mag, starts), np.maximum.reduceat(mag, starts))
         if len(lengths)
-        else (rows.mag, rows.mag)
+        else (mag, mag)
     )
     out = np.flatnonzero(reasons != "")
     conflicts = rows.curves.group_by("object_id").agg(
@@ -377,18 +447,15 @@ def _finish(
     known = pl.col("class_name").drop_nulls().first().over("object_id")
     return CleanPartition(
         curves=rows.curves.select("object_id", "passband", known)
-        .filter(pl.Series(stay))
+        .filter(pl.Series(stay, dtype=pl.Boolean))
         .with_columns(
             num_observations=pl.Series(lengths, dtype=pl.Int64),
-            duration=pl.Series(rows.time[ends] - rows.time[starts], dtype=pl.Float64),
-            cadence=_median_steps(rows.time, lengths),
+            duration=pl.Series(time[ends] - time[starts], dtype=pl.Float64),
+            cadence=pl.Series(cadence, dtype=pl.Float64).fill_nan(None),
             mag_min=pl.Series(low, dtype=pl.Float32),
             mag_max=pl.Series(high, dtype=pl.Float32),
         ),
-        time=rows.time,
-        mag=rows.mag,
-        mag_err=rows.mag_err,
-        cuts={name: rows.cuts[name] for name in CUTS if name in rows.cuts},
+        cuts=_sum_cuts([rows.cuts, *(part.cuts for part in cleaned)]),
         rejected=rows.curves[out].select(
             "object_id",
             "passband",
@@ -398,14 +465,39 @@ def _finish(
             pl.Series("n_observations", n_left[out], dtype=pl.Int64),
             pl.Series("n_read", rows.n_read[out], dtype=pl.Int64),
         ),
-        rows_read=rows.rows_read,
+        rows_read=int(rows.n_read.sum()),
         num_conflicts=int(conflicts["conflict"].sum()),
         passbands_read=sorted(rows.curves["passband"].unique().to_list()),
+        **arrays,
     )
 
 
-def _median_steps(time: NDArray[np.float64], lengths: NDArray[np.int64]) -> pl.Series:
-    """Return each light curve's median time step [d], null for one observation."""
+def _joined(pieces: Sequence[_Rows], name: str) -> NDArray[Any]:
+    """Join one array of all pieces, and let go of theirs."""
+    parts = [getattr(piece, name) for piece in pieces]
+    for piece in pieces:
+        setattr(piece, name, parts[0][:0])
+    if not parts:
+        return np.zeros(0, np.float64 if name == "time" else np.float32)
+    return np.concatenate(parts)
+
+
+def _sum_cuts(counts: Sequence[dict[str, CutCount]]) -> dict[str, CutCount]:
+    """Add up what was cut in disjoint sets of rows, and of light curves."""
+    return {
+        name: CutCount(
+            sum(cuts[name].observations for cuts in counts if name in cuts),
+            sum(cuts[name].light_curves for cuts in counts if name in cuts),
+        )
+        for name in CUTS
+        if any(name in cuts for cuts in counts)
+    }
+
+
+def _median_steps(
+    time: NDArray[np.float64], lengths: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return each light curve's median time step [d], NaN for one observation."""
     num_steps = lengths - 1
     inner = np.ones(len(time), bool)
     inner[np.cumsum(lengths)[:-1]] = False
@@ -413,47 +505,30 @@ def _median_steps(time: NDArray[np.float64], lengths: NDArray[np.int64]) -> pl.S
     steps = np.empty(len(time), np.float32)
     steps[1:] = np.diff(time)
     middle, _ = percentiles_by_curve(steps[inner], num_steps, (50.0, 50.0))
-    return pl.Series(middle, dtype=pl.Float64).fill_nan(None)
+    return middle
 
 
-def _sorted_by_curve(
-    values: NDArray[np.float32], lengths: NDArray[np.int64]
+def _alike(lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Yield light curves that are alike in length, within a square root of two."""
+    filled = np.flatnonzero(lengths)
+    steps = np.ceil(2 * np.log2(lengths[filled])).astype(np.int64)
+    for step in np.unique(steps):
+        yield filled[steps == step]
+
+
+def _rows_of_matrix(
+    values: NDArray[np.float32], starts: NDArray[np.int64], lengths: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """Sort values within each light curve, in threads and in cache-sized pieces."""
-    ends = np.cumsum(lengths)
-    if len(values) == 0:
-        return values
-    cuts = np.searchsorted(ends, np.arange(0, len(values), _ROWS_PER_SORT))
-    bounds = np.unique(np.append(cuts, len(lengths)))
+    """Return a light curve per row, infinity behind its end.
 
-    def sort(first: int, last: int) -> NDArray[np.float32]:
-        start = ends[first - 1] if first else 0
-        piece = values[start : ends[last - 1]]
-        # One integer per value sorts by light curve, then value, without a loop:
-        # the bits of a float32 rise with it once those of negative ones are turned.
-        bits = piece.view(np.int32)
-        rising = np.where(bits < 0, ~bits, bits | np.int32(-(1 << 31))).view(np.uint32)
-        keys = np.repeat(
-            np.arange(last - first, dtype=np.uint64) << np.uint64(32),
-            lengths[first:last],
-        )
-        keys |= rising
-        keys.sort()
-        low = keys.astype(np.uint32).view(np.int32)
-        turned: NDArray[np.int32] = np.where(
-            low < 0, low & np.int32((1 << 31) - 1), ~low
-        )
-        return turned.view(np.float32)
-
-    return np.concatenate(_in_threads(sort, bounds))
-
-
-def _in_threads(
-    function: Callable[[int, int], NDArray[np.float32]], bounds: NDArray[np.int64]
-) -> list[NDArray[np.float32]]:
-    first, last = bounds[:-1].tolist(), bounds[1:].tolist()
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        return list(threads.map(function, first, last))
+    Many short rows are sorted ten times as fast as one long one.
+    """
+    column = np.arange(lengths.max())
+    place = np.minimum(starts[:, None] + column, len(values) - 1)
+    matrix = values[place]
+    if lengths.min() < len(column):
+        matrix[column >= lengths[:, None]] = np.inf
+    return matrix
 
 
 def _sorting_order(
