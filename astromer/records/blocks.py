@@ -87,13 +87,12 @@ def block_from_tables(
     frame = pl.concat([table.frame for table in tables])
     starts, names = _find_runs(frame)
     ends = np.cumsum([table.frame.height for table in tables])
+    # Numbers of sources until only light curves are left, which are far fewer.
     runs = names.with_columns(
-        source=pl.Series(sources, dtype=pl.String)[
-            np.searchsorted(ends, starts, side="right")
-        ],
+        source=pl.Series(np.searchsorted(ends, starts, side="right")),
         conflict=pl.lit(value=False),
     )
-    curves, curve_of_run = _group(runs)
+    curves, curve_of_run = _group(runs, sources)
     lengths = np.diff(starts, append=frame.height)
     flags = frame["flag"]
     flag = None
@@ -242,12 +241,19 @@ def _find_runs(frame: pl.DataFrame) -> tuple[NDArray[np.int64], pl.DataFrame]:
     changed[:1] = True
     starts = np.flatnonzero(changed)
     runs = frame.select(*CURVE_KEY, "class_name", "line")[starts]
-    # An empty class name is an unknown one, as in the records.
-    return starts, runs.with_columns(pl.col("class_name").replace("", None))
+    if labeled:
+        # An empty class name is an unknown one, as in the records.
+        runs = runs.with_columns(pl.col("class_name").replace("", None))
+    return starts, runs
 
 
-def _group(runs: pl.DataFrame) -> tuple[pl.DataFrame, NDArray[np.uint32]]:
-    """Return the light curves in order of first appearance, and one per run."""
+def _group(
+    runs: pl.DataFrame, sources: Sequence[str] | None = None
+) -> tuple[pl.DataFrame, NDArray[np.uint32]]:
+    """Return the light curves in order of first appearance, and one per run.
+
+    With `sources`, the column `source` of the runs holds positions in it.
+    """
     aggregates: list[Any] = [pl.col("run")]
     known = pl.col("class_name").drop_nulls()
     if runs["class_name"].null_count() < runs.height:
@@ -272,6 +278,9 @@ def _group(runs: pl.DataFrame) -> tuple[pl.DataFrame, NDArray[np.uint32]]:
         np.arange(grouped.height, dtype=np.uint32), members.list.len().to_numpy()
     )
     curves = grouped.drop("run").with_columns(pl.col("conflict").fill_null(value=False))
+    if sources is not None:
+        names = pl.Series(sources, dtype=pl.String)
+        curves = curves.with_columns(source=names[curves["source"].to_numpy()])
     if curves["object_id"].null_count() or curves["passband"].null_count():
         raise RecordError(
             "Every observation needs an object and a passband. Received: null near "
