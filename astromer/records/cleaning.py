@@ -476,7 +476,7 @@ def _joined(pieces: Sequence[_Rows], name: str) -> NDArray[Any]:
     """Join one array of all pieces, and let go of theirs."""
     parts = [getattr(piece, name) for piece in pieces]
     for piece in pieces:
-        setattr(piece, name, parts[0][:0])
+        setattr(piece, name, parts[0][:0].copy())
     if not parts:
         return np.zeros(0, np.float64 if name == "time" else np.float32)
     return np.concatenate(parts)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
+import dataclasses
 
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from astromer.records import cleaning
 from astromer.records.blocks import block_from_tables
 from astromer.records.cleaning import (
     CleanPartition,
@@ -66,6 +71,51 @@ def test_clean_sorts_like_numpy_whatever_the_time_scale(
     first_seen = {c: i for i, c in enumerate(dict.fromkeys(curve.tolist()))}
     order = np.lexsort((time, [first_seen[c] for c in curve.tolist()]))
     np.testing.assert_array_equal(part.time, time[order])
+
+
+@pytest.mark.parametrize("shuffled", [False, True], ids=["by object", "shuffled"])
+@pytest.mark.parametrize("noise_filter", ["off", "keep"])
+def test_pieces_change_nothing(
+    table, keep_all, rng, monkeypatch, shuffled, noise_filter
+):
+    lengths = rng.integers(1, 60, 40)
+    objects = np.repeat([f"o{i:02d}" for i in range(40)], lengths)
+    n = len(objects)
+    columns = {
+        "object_id": objects,
+        "passband": rng.choice(["R", "B"], n),
+        "time": rng.integers(0, 50, n).astype(float),
+        "mag": rng.normal(15, 0.2, n),
+        "mag_err": rng.uniform(-0.1, 1.5, n),
+        "class_name": np.where(objects < "o20", "RR", "EB"),
+        "flag": rng.choice(
+            [None, "missing_value", "upper_limit"], n, p=[0.9, 0.05, 0.05]
+        ),
+    }
+    # Or light curves one after the other, times as they come.
+    one_by_one = np.lexsort((columns["passband"], objects))
+    order = rng.permutation(n) if shuffled else one_by_one
+    made = table(**{name: values[order].tolist() for name, values in columns.items()})
+    options = keep_all.replace(
+        clip_percentiles=(5, 95),
+        max_error=1.0,
+        min_observations=5,
+        noise_filter=noise_filter,
+    )
+    whole = clean(options, made)
+    monkeypatch.setattr(cleaning, "_ROWS_PER_PIECE", 37)
+    pieces = clean(options, made)
+    assert 0 < len(whole.time) < n
+    assert len(whole.cuts) >= 6
+    assert whole.rejected.height > 0
+    for field in dataclasses.fields(CleanPartition):
+        one, other = getattr(whole, field.name), getattr(pieces, field.name)
+        if isinstance(one, np.ndarray):
+            np.testing.assert_array_equal(one, other)
+        elif isinstance(one, pl.DataFrame):
+            assert_frame_equal(one, other)
+        else:
+            assert one == other, field.name
 
 
 def test_flags_are_cut_and_counted_by_name(table, keep_all):
