@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "astromer"
 
 # A room may import itself, the rooms named here, and whatever those may import where
 # that is named too: nothing is inherited. The ground knows nothing of astronomy.
-GROUND = {"_version", "bundled", "errors", "lazy", "progress", "wire"}
+GROUND = {"_version", "ahead", "bundled", "errors", "lazy", "progress", "wire"}
 READING = {"lightcurve", "surveys", "records"}
 MODELLING = {"batch", "models", "presets"}
 WORKING = GROUND | READING | MODELLING | {"pipeline"}
@@ -22,6 +22,7 @@ ABOVE = DOORS | {"evaluation", "figures", "model"}
 
 ALLOWED: dict[str, set[str]] = {
     "_version": set(),
+    "ahead": set(),
     "bundled": set(),
     "errors": set(),
     "lazy": set(),

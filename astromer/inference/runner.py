@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Hashable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, get_args
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from astromer.ahead import read_ahead
 from astromer.errors import ConfigError, unknown_name
 from astromer.inference.runtimes import Runtime, convert
 from astromer.inference.sources import chunks
@@ -112,17 +112,10 @@ def windows_ahead(
     """
     groups = chunks(light_curves, num_observations, at_least=config.window_size)
 
-    def cut() -> tuple[list[LightCurve], WindowArrays] | None:
-        group = next(groups, None)
-        if group is None:
-            return None
-        return group, tile_windows(group, config.window_size, config.normalization)
-
-    with ThreadPoolExecutor(1, "windows") as reader:
-        pending = reader.submit(cut)
-        while (done := pending.result()) is not None:
-            pending = reader.submit(cut)
-            yield done
+    yield from read_ahead(
+        (group, tile_windows(group, config.window_size, config.normalization))
+        for group in groups
+    )
 
 
 def compiled(

@@ -42,7 +42,7 @@ MAX_STD_MAG: Final = 0.1
 _REPORT_NAME: Final = "report.json"
 _REPORTED: Final = ("cuts", "rows_read", "num_conflicts", "passbands_read")
 _ROW_ARRAYS: Final = ("time", "mag", "mag_err")
-_ROWS_PER_PIECE: Final = 1 << 17
+_ROWS_PER_PIECE: Final = 1 << 16
 
 
 @dataclasses.dataclass(slots=True)

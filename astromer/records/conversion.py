@@ -24,6 +24,7 @@ import numpy as np
 import polars as pl
 
 from astromer._version import __version__
+from astromer.ahead import read_ahead
 from astromer.errors import AstromerError, ConfigError, RecordError, unknown_name
 from astromer.progress import Progress
 from astromer.records.blocks import (
@@ -427,7 +428,8 @@ class _Conversion:
         rows_held = rows_read = 0
         spill: Spill | None = None
         readable = self._note_unreadable(tables)
-        for batch in batch_tables(readable, self.options.rows_per_partition):
+        batches = batch_tables(readable, self.options.rows_per_partition)
+        for batch in read_ahead(batches):
             block = block_from_tables(
                 batch, [self.source_name(table.source) for table in batch]
             )

@@ -7,13 +7,14 @@ import functools
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from astromer.ahead import read_ahead
 from astromer.records.cleaning import CleanPartition
 from astromer.records.jsonfile import write_json
 from astromer.records.manifest import ShardInfo
@@ -70,36 +71,9 @@ def write_shard(
     checksum = hashlib.sha256()
     size = 0
     with open(temporary, "wb") as stream:
-        buffer = io.BytesIO()
-        for source, rows in task.pieces:
-            part = source if isinstance(source, CleanPartition) else _load(source)
-            ends = np.cumsum(part.curves["num_observations"].to_numpy())
-            chosen = part.curves[rows]
-            stops = ends[rows].tolist()
-            lengths = chosen["num_observations"].to_list()
-            names = zip(
-                chosen["object_id"],
-                chosen["passband"],
-                chosen["class_name"],
-                stops,
-                lengths,
-                strict=True,
-            )
-            for object_id, passband, class_name, stop, length in names:
-                start = stop - length
-                example = encode_arrays(
-                    part.time[start:stop],
-                    part.mag[start:stop],
-                    part.mag_err[start:stop],
-                    object_id=object_id,
-                    passband=passband,
-                    label=-1 if class_name is None else label_map[class_name],
-                    class_name=class_name,
-                )
-                write_frame(buffer, example)
-                if buffer.tell() >= BUFFER_BYTES:
-                    size += _flush(buffer, stream, checksum)
-        size += _flush(buffer, stream, checksum)
+        for data in read_ahead(_encode(task, label_map)):
+            checksum.update(data)
+            size += stream.write(data)
     info = ShardInfo(
         name=task.name,
         split=task.split,
@@ -168,14 +142,36 @@ def _load(folder: Path) -> CleanPartition:
     return CleanPartition.load(folder)
 
 
-def _flush(
-    buffer: io.BytesIO, stream: io.BufferedWriter, checksum: hashlib._Hash
-) -> int:
-    data = buffer.getbuffer()
-    size = len(data)
-    checksum.update(data)
-    stream.write(data)
-    data.release()
-    buffer.seek(0)
-    buffer.truncate()
-    return size
+def _encode(task: ShardTask, label_map: Mapping[str, int]) -> Iterator[bytes]:
+    """Yield the bytes of a shard, some megabytes at a time."""
+    buffer = io.BytesIO()
+    for source, rows in task.pieces:
+        part = source if isinstance(source, CleanPartition) else _load(source)
+        ends = np.cumsum(part.curves["num_observations"].to_numpy())
+        chosen = part.curves[rows]
+        stops = ends[rows].tolist()
+        lengths = chosen["num_observations"].to_list()
+        names = zip(
+            chosen["object_id"],
+            chosen["passband"],
+            chosen["class_name"],
+            stops,
+            lengths,
+            strict=True,
+        )
+        for object_id, passband, class_name, stop, length in names:
+            start = stop - length
+            example = encode_arrays(
+                part.time[start:stop],
+                part.mag[start:stop],
+                part.mag_err[start:stop],
+                object_id=object_id,
+                passband=passband,
+                label=-1 if class_name is None else label_map[class_name],
+                class_name=class_name,
+            )
+            write_frame(buffer, example)
+            if buffer.tell() >= BUFFER_BYTES:
+                yield buffer.getvalue()
+                buffer = io.BytesIO()
+    yield buffer.getvalue()

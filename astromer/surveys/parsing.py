@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import io
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from astromer.ahead import map_ahead
 from astromer.errors import SurveyError
 from astromer.lightcurve import MISSING_MAG
 from astromer.surveys.files import (
@@ -104,16 +106,21 @@ def read_columns(path: Path, layout: Layout) -> Iterator[pl.DataFrame]:
         comments are left out.
     """
     line = layout.first_line
-    for block in iterate_blocks(path, layout.first_line):
-        if line == layout.first_line:
-            layout = _with_empty_column(block, layout)
+    blocks = iterate_blocks(path, layout.first_line)
+    first = list(itertools.islice(blocks, 1))
+    if first:
+        layout = _with_empty_column(first[0], layout)
+
+    def parse(block: bytes) -> tuple[pl.DataFrame, int]:
         frame = _parse(block, layout)
         # Without quotes every line is a row, and counting the lines is not needed.
-        height = block.count(b"\n") if b'"' in block else frame.height
+        return frame, block.count(b"\n") if b'"' in block else frame.height
+
+    for frame, height in map_ahead(parse, itertools.chain(first, blocks)):
         index = pl.int_range(line, line + frame.height, dtype=pl.Int64, eager=True)
         # Beyond four billion lines the number is unknown, not wrong.
-        frame = frame.with_columns(line=index.cast(pl.UInt32, strict=False))
-        yield _without_blanks(frame, layout)
+        numbered = frame.with_columns(line=index.cast(pl.UInt32, strict=False))
+        yield _without_blanks(numbered, layout)
         line += height
 
 
