@@ -148,7 +148,7 @@ def _queries(searched: Embeddings, objects: list[str], like: Path | None) -> Emb
     if bool(objects) == (like is not None):
         raise ConfigError(
             "Say what to look for: objects of the file, or light curves of another. "
-            f"Received: --object {' '.join(objects) or 'none'}, --like {like}. "
+            f"Received: --object {' '.join(objects) or 'none'}, --like {like or 'none'}. "
             "Give one of the two."
         )
     if like is not None:
