@@ -32,21 +32,32 @@ def map_ahead(
     Yields
     ------
     result : object
-        In order. What the function raises is raised in its place.
+        In order. What the function raises, or making an item, is raised in its place.
     """
-    rest = iter(items)
+    failure: Exception | None = None
+
+    def until_failure() -> Iterator[_S]:
+        nonlocal failure
+        try:
+            yield from items
+        except Exception as error:  # noqa: BLE001 - raised below, after earlier results
+            failure = error
+
+    rest = until_failure()
     first = list(itertools.islice(rest, 2))
     if len(first) < 2:
         yield from map(function, first)
-        return
-    pending: collections.deque[Future[_T]] = collections.deque()
-    with ThreadPoolExecutor(num_threads, "ahead") as threads:
-        for item in itertools.chain(first, rest):
-            pending.append(threads.submit(function, item))
-            if len(pending) > num_threads:
+    else:
+        pending: collections.deque[Future[_T]] = collections.deque()
+        with ThreadPoolExecutor(num_threads, "ahead") as threads:
+            for item in itertools.chain(first, rest):
+                pending.append(threads.submit(function, item))
+                if len(pending) > num_threads:
+                    yield pending.popleft().result()
+            while pending:
                 yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+    if failure is not None:
+        raise failure
 
 
 def read_ahead(items: Iterable[_T]) -> Iterator[_T]:

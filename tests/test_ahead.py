@@ -72,3 +72,15 @@ def test_an_error_of_the_function_is_raised_in_its_place():
     assert [next(results), next(results)] == [1, 0.5]
     with pytest.raises(ZeroDivisionError):
         next(results)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 10])
+def test_an_error_of_the_items_comes_after_what_is_before_it(number):
+    def items():
+        yield from range(number)
+        raise ValueError("broken")
+
+    results = map_ahead(str, items())
+    assert [next(results) for _ in range(number)] == [str(n) for n in range(number)]
+    with pytest.raises(ValueError, match="broken"):
+        next(results)
