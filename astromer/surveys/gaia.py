@@ -19,6 +19,7 @@ from astromer.surveys.columns import find_columns
 from astromer.surveys.files import (
     find_header,
     guess_separator,
+    leading_lines,
     split_line,
 )
 from astromer.surveys.observations import ObservationTable, ReadOptions, Survey
@@ -50,8 +51,10 @@ _MAG_PER_LOG: Final = 2.5 / math.log(10)
 
 
 def _detect(path: Path, head: bytes) -> bool:
-    del path
     lines = head.decode(errors="replace").splitlines()
+    if head.startswith(b"# %ECSV") and all(line.startswith("#") for line in lines[:-1]):
+        # What describes the columns may be longer than the head.
+        lines = leading_lines(path)
     title = next((line for line in lines if line.strip() and line[0] != "#"), "")
     return set(_TITLES).issubset(split_line(title, guess_separator(title)))
 

@@ -53,10 +53,12 @@ def test_gaia_light_curves_are_those_of_a_source_and_band(write):
     assert dropped.observations == {"bad_photometry": 2, "missing_value": 1}
 
 
-def test_gaia_without_flags_and_as_ecsv(write):
+@pytest.mark.parametrize("lines_of_header", [0, 200], ids=["short", "long"])
+def test_gaia_without_flags_and_as_ecsv(write, lines_of_header):
     text = (
         "# %ECSV 1.0\n# ---\n# delimiter: ' '\n"
-        "source_id transit_id band time mag flux_over_error\n"
+        + "# - {name: other_flags, description: bits}\n" * lines_of_header
+        + "source_id transit_id band time mag flux_over_error\n"
         "5 1 G 0.5 15.0 50.0\n5 2 G 1.5 15.1 50.0\n"
     )
     path = write("x.ecsv", text)
