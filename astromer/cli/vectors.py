@@ -55,6 +55,10 @@ def search(
     k: Annotated[
         int, typer.Option("-k", min=1, metavar="N", help="Matches for each of them.")
     ] = 10,
+    show: Annotated[
+        int,
+        typer.Option(min=1, metavar="N", help="Searches to show on the screen."),
+    ] = 20,
     out: Out = None,
 ) -> None:
     """Find the light curves that are most like others, without labels."""
@@ -66,7 +70,9 @@ def search(
     searched = Embeddings.read(embeddings)
     queries = _queries(searched, objects or [], like)
     matches = searched.search(queries, k=k)
-    for number in range(len(queries)):
+    if out is not None:
+        matches.write(out)
+    for number in range(min(show, len(queries))):
         name = _name(queries.object_id[number], queries.passband[number])
         table = terminal.make_table(
             f"Most like {name}",
@@ -83,10 +89,12 @@ def search(
             )
         terminal.output(table)
     if out is not None:
-        matches.write(out)
         terminal.output(
             f"{terminal.counted(len(matches), 'match', 'matches')} in {escape(str(out))}"
         )
+    elif show < len(queries):
+        left = terminal.counted(len(queries) - show, "search", "searches")
+        terminal.output(f"{left} more; see all with --show or --out.")
 
 
 def anomalies(
@@ -158,8 +166,9 @@ def _queries(searched: Embeddings, objects: list[str], like: Path | None) -> Emb
         if not len(found):
             raise ConfigError(
                 "The file holds no such object. "
-                f"Received: --object {name}; it holds for instance "
-                f"{terminal.listed(searched.object_id[:3].tolist())}. Check the name."
+                f"Received: --object {name}; it holds {len(searched)} light curves, "
+                f"the first of {terminal.listed(searched.object_id[:3].tolist())}. "
+                "Check the name."
             )
     return searched.take(np.concatenate(rows))
 

@@ -51,6 +51,29 @@ def test_search_takes_queries_of_another_file(embeddings, file, tmp_path, capsys
     assert "1.000" in shown
 
 
+def test_search_shows_some_of_many_and_writes_all(embeddings, file, tmp_path, capsys):
+    like = str(
+        make(embeddings.embedding, [f"q{i}" for i in range(30)]).write(
+            tmp_path / "q.npz"
+        )
+    )
+    assert main(["search", file, "--like", like, "-k", "1", "--show", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("Most like") == 2
+    assert "28 searches more" in shown
+    out = tmp_path / "all.csv"
+    assert main(["search", file, "--like", like, "-k", "1", "--out", str(out)]) == 0
+    assert capsys.readouterr().out.count("Most like") == 20
+    assert pl.read_csv(out).height == 30
+
+
+def test_list_of_anomalies_is_no_file_of_embeddings(file, tmp_path, capsys):
+    out = str(tmp_path / "rare.csv")
+    assert main(["anomalies", file, "-k", "5", "--out", out]) == 0
+    assert main(["search", out, "--object", "star[1]"]) == 2
+    assert "no column embedding_0" in capsys.readouterr().err
+
+
 def test_anomalies_put_the_rarest_first(embeddings, file, tmp_path, capsys):
     out = tmp_path / "rare.parquet"
     assert main(["anomalies", file, "-k", "5", "--show", "2", "--out", str(out)]) == 0
