@@ -159,14 +159,24 @@ def read_table(
     names = (*texts, *numbers, vectors)
     try:
         if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as arrays:
-                return {name: arrays[name] for name in names}
-        return _read_columns(path, texts, numbers, vectors)
-    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+            with (
+                open(path, "rb") as stream,
+                np.load(stream, allow_pickle=False) as file,
+            ):
+                columns = {name: file[name] for name in names}
+        else:
+            columns = _read_columns(path, texts, numbers, vectors)
+    except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise ConfigError(
             f"The file must hold the columns {', '.join(names)}, as `astromer embed` "
             f"writes them. Received: path={path} ({error})."
         ) from error
+    if not np.isfinite(columns[vectors]).all():
+        raise ConfigError(
+            "All vectors must be finite; the file may have been cut. "
+            f"Received: path={path}. Write it again."
+        )
+    return columns
 
 
 def write_parts(path: str | Path, parts: Iterable[Table]) -> int:
@@ -227,14 +237,18 @@ def _read_columns(
 
     try:
         if path.suffix == ".parquet":
-            frame = pl.read_parquet(path)
-            values = np.stack(frame[vectors].to_list())
+            frame = pl.read_parquet(path, glob=False)
+            column = frame[vectors]
+            if column.dtype == pl.List:
+                column = column.list.to_array(len(column[0]) if len(column) else 0)
+            values = column.to_numpy()
         else:
             # A name may look like a number, and begin with zeros.
             types = dict.fromkeys(texts, pl.String)
-            frame = pl.read_csv(path, schema_overrides=types)
-            pattern = rf"^{vectors}_\d+$"
-            values = frame.select(pl.col(pattern)).to_numpy()
+            frame = pl.read_csv(path, schema_overrides=types, glob=False)
+            values = frame.select(pl.col(rf"^{vectors}_\d+$")).to_numpy()
+            if values.shape[1] == 0:
+                raise ValueError(f"no column {vectors}_0")
         columns = {name: frame[name].fill_null("").to_numpy() for name in texts}
         columns |= {name: frame[name].to_numpy() for name in numbers}
     except pl.exceptions.PolarsError as error:

@@ -184,6 +184,14 @@ class Embeddings(Table):
             )
         if k < 1:
             raise ConfigError(f"`k` must be at least 1. Received: k={k}.")
+        for vectors in (self.embedding, queries.embedding):
+            bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+            if len(bad):
+                raise ConfigError(
+                    "Embeddings that are compared must be finite. Received: "
+                    f"{len(bad)} that are not, the first in row {bad[0]}. "
+                    "Leave them out with `take`."
+                )
         names, of_query = _numbers_of_names(self.object_id, queries.object_id)
         vectors, directions = _unit(self.embedding), _unit(queries.embedding)
         rows = np.empty((len(queries), k), np.int64)

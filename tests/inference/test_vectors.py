@@ -52,6 +52,7 @@ def test_vectors_of_a_csv_file_keep_the_order_of_their_values(rng, tmp_path):
         ("e.parquet", b"PAR1 or not"),
         ("e.csv", b"object_id,time\na,1\n"),
         ("e.npz", b"not a zip"),
+        ("empty.npz", b""),
     ],
 )
 def test_files_without_embeddings_are_refused(tmp_path, name, content):
@@ -63,6 +64,45 @@ def test_files_without_embeddings_are_refused(tmp_path, name, content):
     path.unlink()
     with pytest.raises(ConfigError, match=r"does not exist\. Received: path=.*"):
         Embeddings.read(path)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".npz"])
+def test_a_file_without_rows_is_read(embeddings, suffix, tmp_path):
+    none = embeddings.take(np.zeros(60, bool))
+    found = Embeddings.read(none.write(tmp_path / f"e{suffix}"))
+    assert found.embedding.shape == (0, 5)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".npz"])
+def test_brackets_in_a_path_are_no_pattern(embeddings, suffix, tmp_path):
+    path = embeddings.write(tmp_path / "d[1]" / f"e[2]{suffix}")
+    assert len(Embeddings.read(path)) == 60
+
+
+def test_lists_of_another_library_are_read(embeddings, tmp_path):
+    path = tmp_path / "pandas.parquet"
+    embeddings.to_pandas().to_parquet(path)
+    np.testing.assert_array_equal(Embeddings.read(path), embeddings.embedding)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".npz"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_vectors_that_are_not_finite_are_refused(embeddings, suffix, value, tmp_path):
+    embeddings.embedding[7, 1] = value
+    path = embeddings.write(tmp_path / f"e{suffix}")
+    with pytest.raises(ConfigError, match=r"All vectors must be finite"):
+        Embeddings.read(path)
+    with pytest.raises(ConfigError, match=r"1 that are not, the first in row 7\."):
+        embeddings.anomaly(k=3)
+    with pytest.raises(ConfigError, match=r"must be finite"):
+        make(np.ones((9, 5))).search(embeddings, k=3)
+
+
+def test_an_array_is_no_file_of_embeddings(tmp_path):
+    np.save(tmp_path / "e.npy", np.ones(3))
+    (tmp_path / "e.npy").rename(tmp_path / "e.npz")
+    with pytest.raises(ConfigError, match="must hold the columns"):
+        Embeddings.read(tmp_path / "e.npz")
 
 
 def test_search_agrees_with_scikit_learn(embeddings, rng, monkeypatch):
