@@ -571,7 +571,8 @@ _WEIGHTS_FOLLOW: contextvars.ContextVar[bool] = contextvars.ContextVar(
 def weights_follow() -> Iterator[None]:
     """Build models whose weights are read right after, without drawing them.
 
-    Dense layers of blocks start with zeros: a tenth of the time to load a preset.
+    Dense layers of blocks start with zeros: drawing them takes a good part of the time
+    to load a preset.
     """
     token = _WEIGHTS_FOLLOW.set(True)
     try:

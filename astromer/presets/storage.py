@@ -194,8 +194,7 @@ def load_preset(
             name: config_class.from_dict(config[_SECTIONS[name]])
             for name, config_class in model_class.config_classes.items()
         }
-        drawn = weights_follow() if load_weights else contextlib.nullcontext()
-        with drawn:
+        with weights_follow() if load_weights else contextlib.nullcontext():
             model = model_class(**options, name=_model_name(path), dtype=dtype)
     except (KeyError, TypeError, ConfigError) as error:
         raise PresetError(

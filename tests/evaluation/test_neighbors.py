@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 
+from astromer.evaluation import collect_objects, make_splits
+from astromer.models import Reconstructor
+from astromer.presets import save_preset
 from benchmarks import neighbors
 from tests.inference.test_vectors import make
+from tests.models.windows import tiny_config
 
 
 @pytest.fixture
@@ -49,3 +53,32 @@ def test_page_has_a_table_per_survey(stars, rng, tmp_path, monkeypatch):
     assert "## made" in text
     assert f"| noise | {scores['noise']['precision']:.3f} |" in text
     assert (tmp_path / "neighbors.json").is_file()
+
+
+@pytest.mark.usefixtures("untraced")
+def test_stars_of_the_splits_are_embedded_once(make_survey, tmp_path, monkeypatch):
+    curves = make_survey()
+    objects = collect_objects(curves)
+    splits = make_splits(
+        objects.labels,
+        objects.classes,
+        sizes=(2,),
+        num_folds=2,
+        test_per_class=3,
+        seed=0,
+        dataset="made",
+    )
+    model = Reconstructor(tiny_config(magnitude_scale="visible"), seed=0)
+    path = str(save_preset(model, tmp_path / "tiny", metadata={}, card="# tiny"))
+    monkeypatch.setattr(neighbors, "SURVEYS", {"made": ("", "", "")})
+    monkeypatch.setattr(neighbors, "load_splits", lambda _: splits)
+    monkeypatch.setattr(neighbors, "labeled_records", lambda *_: curves)
+    monkeypatch.setattr(neighbors, "read_classes", lambda _: None)
+    monkeypatch.setattr(neighbors, "score", lambda *given: given)
+    stars, vectors = neighbors.measure("made", tmp_path, tmp_path, [path])
+    assert sorted(stars.object_id) == splits.names()
+    labels = [objects.labels[name] for name in stars.object_id]
+    assert stars.class_name.tolist() == labels
+    assert list(vectors) == [path, "features", "statistics"]
+    assert {len(values) for values in vectors.values()} == {len(stars)}
+    np.testing.assert_array_equal(vectors[path], stars)
