@@ -106,6 +106,10 @@ def test_pieces_change_nothing(
     monkeypatch.setattr(cleaning, "_ROWS_PER_PIECE", 37)
     pieces = clean(options, made)
     assert 0 < len(whole.time) < n
+    for name in ("missing_value", "upper_limit"):
+        # A flag goes with its row, also where rows were put in order.
+        expected = np.count_nonzero(columns["flag"] == name)
+        assert whole.cuts[name].observations == expected
     assert len(whole.cuts) >= 6
     assert whole.rejected.height > 0
     for field in dataclasses.fields(CleanPartition):
