@@ -1,8 +1,8 @@
 """Cuts on a whole partition of light curves at once; every cut is counted.
 
-Rows are sorted by light curve and time once. Everything after works on flat arrays with
-one offset per light curve, in pieces of some light curves that fit into a processor's
-cache, a piece per thread.
+Everything works on flat arrays with one offset per light curve, in pieces of some light
+curves that fit into a processor's cache, a piece per thread. Scattered rows are brought
+to their piece first, and sorted by light curve and time there.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import itertools
 import json
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -43,6 +43,7 @@ _REPORT_NAME: Final = "report.json"
 _REPORTED: Final = ("cuts", "rows_read", "num_conflicts", "passbands_read")
 _ROW_ARRAYS: Final = ("time", "mag", "mag_err")
 _ROWS_PER_PIECE: Final = 1 << 16
+_ROWS_PER_PART: Final = 1 << 17
 
 
 @dataclasses.dataclass(slots=True)
@@ -127,12 +128,13 @@ def clean_block(block: Block, options: ConvertOptions) -> CleanPartition:
         If rows read are not rows left plus rows cut: a defect of this package.
     """
     rows = _Rows.of_block(block)
-    if (rows.curve[1:] < rows.curve[:-1]).any():
-        # Times that are not finite cannot be sorted.
-        rows.cut_by_reason(options)
-        rows.sort()
+    bounds = _bounds_of_pieces(rows.lengths)
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        pieces = list(threads.map(lambda piece: _clean(piece, options), rows.split()))
+        if (rows.curve[1:] < rows.curve[:-1]).any():
+            rows = rows.brought_together(bounds, threads)
+        pieces = list(
+            threads.map(lambda piece: _clean(piece, options), rows.split(bounds))
+        )
     partition = _finish(rows, pieces)
     num_cut = sum(cut.observations for cut in partition.cuts.values())
     if partition.rows_read != len(partition.time) + num_cut:
@@ -183,12 +185,43 @@ class _Rows:
             curves, curve = curves[order], new_curve[curve]
         return cls(curves, curve, block.time, block.mag, block.mag_err, block.flag)
 
-    def split(self) -> Iterator[Self]:
+    def brought_together(self, bounds: NDArray[np.intp], threads: Executor) -> Self:
+        """Copy all rows so that those of a piece lie together, in source order."""
+        num_pieces = len(bounds) - 1
+        numbers = np.arange(num_pieces, dtype=np.min_scalar_type(num_pieces))
+        piece = np.repeat(numbers, np.diff(bounds))[self.curve]
+        # From a part that fits into the cache to as many places as there are pieces:
+        # all at once, every single number would come from the memory.
+        parts = [
+            slice(first, first + _ROWS_PER_PART)
+            for first in range(0, len(piece), _ROWS_PER_PART)
+        ]
+        counts = np.array([np.bincount(piece[p], minlength=num_pieces) for p in parts])
+        sizes = counts.sum(axis=0)
+        starts = np.cumsum(sizes) - sizes + np.cumsum(counts, axis=0) - counts
+        arrays = {name: getattr(self, name) for name in ("curve", *_ROW_ARRAYS)}
+        if self.flag is not None:
+            arrays["flag"] = self.flag
+        copies = {name: np.empty_like(array) for name, array in arrays.items()}
+
+        def bring(
+            part: slice, start: NDArray[np.intp], count: NDArray[np.intp]
+        ) -> None:
+            # Numbers of one or two bytes have a stable order in a pass for each.
+            order = np.argsort(piece[part], kind="stable")
+            place = np.empty_like(order)
+            place[order] = np.repeat(start - np.cumsum(count) + count, count)
+            place[order] += np.arange(len(order))
+            for name, array in arrays.items():
+                copies[name][place] = array[part]
+
+        for _ in threads.map(bring, parts, starts, counts):
+            pass
+        return type(self)(self.curves, **{"flag": None, **copies})
+
+    def split(self, bounds: NDArray[np.intp]) -> Iterator[Self]:
         """Yield the rows of some light curves after the other; they must lie so."""
         ends = np.cumsum(self.lengths)
-        total = int(ends[-1]) if len(ends) else 0
-        cuts = np.searchsorted(ends, np.arange(0, total, _ROWS_PER_PIECE))
-        bounds = np.unique([0, *cuts, len(ends)])
         for first, last in itertools.pairwise(bounds.tolist()):
             part = slice(int(ends[first - 1]) if first else 0, int(ends[last - 1]))
             piece = type(self)(
@@ -282,6 +315,14 @@ def _clean(rows: _Rows, options: ConvertOptions) -> _Piece:
         rows.cut("noise_filter", np.repeat(bad, rows.lengths))
     cadence = _median_steps(rows.time, rows.lengths[rows.lengths > 0])
     return _Piece(rows, reasons, n_left, cadence)
+
+
+def _bounds_of_pieces(lengths: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Return light curves with which pieces begin, and their number at the end."""
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    cuts = np.searchsorted(ends, np.arange(0, total, _ROWS_PER_PIECE))
+    return np.unique([0, *cuts, len(ends)])
 
 
 def percentiles_by_curve(

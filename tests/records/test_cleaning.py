@@ -104,6 +104,7 @@ def test_pieces_change_nothing(
     )
     whole = clean(options, made)
     monkeypatch.setattr(cleaning, "_ROWS_PER_PIECE", 37)
+    monkeypatch.setattr(cleaning, "_ROWS_PER_PART", 51)
     pieces = clean(options, made)
     assert 0 < len(whole.time) < n
     for name in ("missing_value", "upper_limit"):
