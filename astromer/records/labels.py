@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
-from astromer.errors import ConfigError
+from astromer.errors import ConfigError, SurveyError
+from astromer.surveys.parsing import known_classes, read_texts
 
 __all__ = ["Labels", "read_labels"]
 
@@ -57,14 +60,14 @@ class Labels:
 
 
 def read_labels(path: Path) -> Labels:
-    """Read a CSV or Parquet file of classes by object.
+    """Read a table of classes by object: text, as surveys have it, or Parquet.
 
     Parameters
     ----------
     path : pathlib.Path
         The object column is called `object_id`, `ID` or the like
         (`OBJECT_COLUMNS`), the class column `class_name`, `class`, `label` or
-        `type`, in any case. Empty classes are unknown.
+        `type`, in any case. Empty classes are unknown, and words such as ``nan``.
 
     Returns
     -------
@@ -78,26 +81,26 @@ def read_labels(path: Path) -> Labels:
     """
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
-            table = pl.read_parquet(path)
+            table = pl.read_parquet(path, glob=False)
+            found = _find_columns(path, table.columns)
+            table = table.select(
+                pl.nth(place).cast(pl.String).alias(name)
+                for name, place in found.items()
+            )
         else:
-            # Everything as text: an identifier such as 007 is not a number.
-            table = pl.read_csv(path, infer_schema=False)
+            table = read_texts(path, functools.partial(_find_columns, path))
+    except SurveyError as error:
+        raise ConfigError(f"`labels` must be a CSV or Parquet file. {error}") from error
     except (OSError, pl.exceptions.PolarsError) as error:
+        reason = str(error).partition("\n")[0]
         raise ConfigError(
             "`labels` must be a CSV or Parquet file. "
-            f"Received: labels={path} ({type(error).__name__}: {error})."
+            f"Received: labels={path} ({reason}). Check the file."
         ) from error
-    object_column = _find_column(path, table, "object", OBJECT_COLUMNS)
-    class_column = _find_column(path, table, "class", CLASS_COLUMNS)
+    names = pl.col("object_id", "given").str.strip_chars().replace("", None)
+    table = table.select(names)
     table = (
-        table.select(
-            pl.col(column)
-            .cast(pl.String)
-            .str.strip_chars()
-            .replace("", None)
-            .alias(name)
-            for name, column in (("object_id", object_column), ("given", class_column))
-        )
+        table.with_columns(known_classes(table["given"]))
         .drop_nulls()
         .unique(maintain_order=True)
     )
@@ -112,14 +115,21 @@ def read_labels(path: Path) -> Labels:
     return Labels(table)
 
 
+def _find_columns(path: Path, names: Sequence[str]) -> dict[str, int]:
+    return {
+        "object_id": _find_column(path, names, "object", OBJECT_COLUMNS),
+        "given": _find_column(path, names, "class", CLASS_COLUMNS),
+    }
+
+
 def _find_column(
-    path: Path, table: pl.DataFrame, role: str, names: tuple[str, ...]
-) -> str:
-    by_lower = {name.strip().lower(): name for name in reversed(table.columns)}
-    for name in names:
-        if name in by_lower:
-            return by_lower[name]
+    path: Path, names: Sequence[str], role: str, wanted: tuple[str, ...]
+) -> int:
+    lower = [name.strip().lower() for name in names]
+    for name in wanted:
+        if name in lower:
+            return lower.index(name)
     raise ConfigError(
-        f"`labels` needs a column with the {role}: one of {', '.join(names)}. "
-        f"Received: labels={path}, columns={table.columns}. Rename the column."
+        f"`labels` needs a column with the {role}: one of {', '.join(wanted)}. "
+        f"Received: labels={path}, columns={list(names)}. Rename the column."
     )

@@ -16,8 +16,9 @@ from astromer.surveys.columns import find_columns, has_columns
 from astromer.surveys.files import (
     find_header,
     guess_separator,
-    object_name,
     split_line,
+    split_lines,
+    title_line,
 )
 from astromer.surveys.observations import ObservationTable, ReadOptions, Survey
 from astromer.surveys.parsing import NUMBERS, checked, read_text_table
@@ -27,8 +28,7 @@ __all__ = ["SURVEY"]
 
 def _detect(path: Path, head: bytes) -> bool:
     del path
-    lines = head.decode(errors="replace").splitlines()
-    title = next((line for line in lines if line.strip() and line[0] != "#"), "")
+    title = title_line(split_lines(head))
     names = [name.lower() for name in split_line(title, guess_separator(title))]
     own = "camera" in names and bool({"hjd", "jd"} & set(names))
     return own and has_columns(names, *NUMBERS)
@@ -49,7 +49,6 @@ def _read(path: Path, options: ReadOptions) -> Iterator[ObservationTable]:
         header,
         columns,
         options,
-        object_id=object_name(path),
         passband=options.passband or "V",
     )
 

@@ -19,8 +19,8 @@ from astromer.surveys.files import (
     Header,
     guess_separator,
     leading_lines,
-    object_name,
     split_line,
+    split_lines,
 )
 from astromer.surveys.observations import ObservationTable, ReadOptions, Survey
 from astromer.surveys.parsing import NUMBERS, checked, read_text_table
@@ -44,7 +44,7 @@ def _header(lines: list[str]) -> Header:
 
 def _detect(path: Path, head: bytes) -> bool:
     del path
-    lines = head.decode(errors="replace").splitlines()
+    lines = split_lines(head)
     names = _header(lines).names
     own = "ato_id" in map(str.lower, names) or {"m", "dm"}.issubset(names)
     return head.startswith(tuple(title.encode() for title in _TITLES)) or (
@@ -79,7 +79,6 @@ def _read(path: Path, options: ReadOptions) -> Iterator[ObservationTable]:
         header,
         columns,
         options,
-        object_id=object_name(path),
         passband=options.passband or "",
         extra_numbers=extra,
         marks=marks,

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from astromer.errors import SurveyError, unknown_name
+from astromer.surveys.files import WHITESPACE, split_line
 
-__all__ = ["ALIASES", "find_columns", "has_columns"]
+__all__ = ["ALIASES", "comment_title", "find_columns", "has_columns"]
 
 ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "time": (
@@ -87,6 +88,35 @@ def find_columns(
                 f"`astromer convert` --column {role}=NAME."
             )
     return columns
+
+
+def comment_title(
+    lines: Sequence[str], first: int, separator: str
+) -> tuple[str, ...] | None:
+    """Take the comment above the first row as its title, if it reads like one.
+
+    Parameters
+    ----------
+    lines : sequence of str
+        The lines at the start of the file.
+    first : int
+        Position of the first row in `lines`.
+    separator : str
+        What separates the fields of the row.
+
+    Returns
+    -------
+    names : tuple of str or None
+        As many as the row has fields, of which at least one means a time, magnitude
+        or error.
+    """
+    comment = lines[first - 1].lstrip("# ") if 0 < first < len(lines) else ""
+    num_fields = len(split_line(lines[first], separator)) if comment else 0
+    for names in (split_line(comment, separator), split_line(comment, WHITESPACE)):
+        known = any(has_columns(names, role) for role in ("time", "mag", "mag_err"))
+        if len(names) == num_fields and known:
+            return tuple(names)
+    return None
 
 
 def has_columns(names: Sequence[str], *roles: str) -> bool:

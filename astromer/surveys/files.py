@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import dataclasses
+import fnmatch
 import glob
 import gzip
 import mmap
@@ -38,6 +39,8 @@ __all__ = [
     "object_name",
     "read_head",
     "split_line",
+    "split_lines",
+    "title_line",
     "untitled_header",
 ]
 
@@ -52,8 +55,13 @@ WHITESPACE: Final = " "
 
 _BLOCK_BYTES: Final = 16 << 20
 _HEADER_BYTES: Final = 64 << 10
+_MOST_QUOTED_LINES: Final = 1000
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_FILE_TYPE: Final = re.compile(
+    r"(\.(csv|tsv|txt|dat|mjd|ecsv|parquet|pq|tbl|asc|ascii|lc|phot))?(\.gz)?$",
+    re.IGNORECASE,
+)
 _NUMBER: Final = re.compile(
     r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf)", re.IGNORECASE
 )
@@ -161,8 +169,41 @@ def leading_lines(path: Path) -> list[str]:
         )
     if len(head) == _HEADER_BYTES and b"\n" in head:
         head = head[: head.rfind(b"\n")]
+    if b"\r" in head and b"\n" not in head:
+        raise SurveyError(
+            "Lines must end in a line feed. Received: "
+            f"path={path}, where carriage returns stand alone. "
+            "Save it with line ends of Unix or Windows."
+        )
     with explain_damage(path):
-        return head.decode().splitlines()
+        return split_lines(head.decode())
+
+
+def split_lines(text: str | bytes) -> list[str]:
+    """Cut text into lines where its reader does, which is at line feeds alone.
+
+    Parameters
+    ----------
+    text : str or bytes
+        What is no UTF-8 in bytes is replaced.
+
+    Returns
+    -------
+    lines : list of str
+        Without carriage returns at their ends.
+    """
+    if isinstance(text, bytes):
+        text = text.decode(errors="replace")
+    # str.splitlines also cuts at form feeds and other signs that a comment may hold.
+    lines = text.split("\n")
+    if not lines[-1]:
+        lines.pop()
+    return [line.rstrip("\r") for line in lines]
+
+
+def title_line(lines: Sequence[str]) -> str:
+    """Return the first line that is neither blank nor a comment; empty if none is."""
+    return next((line for line in lines if line.strip() and line[0] != "#"), "")
 
 
 def find_header(path: Path) -> Header:
@@ -230,7 +271,7 @@ def split_line(line: str, separator: str) -> list[str]:
     """Split a line into fields without blanks or quotes around them."""
     if separator == WHITESPACE:
         return line.split()
-    fields = next(csv.reader([line], delimiter=separator), [])
+    fields = next(csv.reader([line.replace("\r", " ")], delimiter=separator), [])
     return [field.strip() for field in fields]
 
 
@@ -240,8 +281,12 @@ def is_number(text: str) -> bool:
 
 
 def object_name(path: Path) -> str:
-    """Name the object of a single-object file: the file name without endings."""
-    return Path(path.name.removesuffix(".gz")).stem
+    """Name the object of a single-object file: the file name without its type.
+
+    Only a known type is taken off: what follows the last dot of ``NGC.104`` is a part
+    of the name.
+    """
+    return _FILE_TYPE.sub("", path.name) or path.name
 
 
 def iterate_blocks(path: Path, first_line: int) -> Iterator[bytes]:
@@ -273,12 +318,14 @@ def _mapped_blocks(stream: BinaryIO) -> Iterator[bytes]:
     start = stream.tell()
     with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as view:
         while start < len(view):
-            end = start + _BLOCK_BYTES
+            end = min(start + _BLOCK_BYTES, len(view))
             if end < len(view):
                 end = view.rfind(b"\n", start, end) + 1 or view.find(b"\n", end) + 1
             if end <= start:
                 end = len(view)
-            yield view[start:end]
+            view.seek(end)
+            yield _with_open_quote(view[start:end], view)
+            end = view.tell()
             _forget(view, start, end)
             start = end
 
@@ -292,7 +339,20 @@ def _forget(view: mmap.mmap, start: int, end: int) -> None:
 
 def _stream_blocks(stream: BinaryIO) -> Iterator[bytes]:
     while block := stream.read(_BLOCK_BYTES):
-        yield block + stream.readline()
+        yield _with_open_quote(block + stream.readline(), stream)
+
+
+def _with_open_quote(block: bytes, rest: BinaryIO | mmap.mmap) -> bytes:
+    """Add the lines up to the end of a quoted text with line ends in it.
+
+    A quote that never ends, such as a mark of inches, costs some lines more.
+    """
+    is_open = b'"' in block and block.count(b'"') % 2 == 1
+    lines = [block]
+    while is_open and len(lines) <= _MOST_QUOTED_LINES and (line := rest.readline()):
+        lines.append(line)
+        is_open = line.count(b'"') % 2 == 0
+    return b"".join(lines)
 
 
 def expand_inputs(inputs: Inputs, patterns: Sequence[str]) -> list[Path]:
@@ -304,7 +364,8 @@ def expand_inputs(inputs: Inputs, patterns: Sequence[str]) -> list[Path]:
         Files are taken as they are; folders are searched with all that is in
         them; strings with ``*``, ``?`` or ``[`` are globs (``**`` crosses folders).
     patterns : sequence of str
-        Patterns of file names to look for in folders; ``.gz`` may follow them.
+        Patterns of file names to look for in folders, whatever their case; ``.gz``
+        may follow them.
 
     Returns
     -------
@@ -355,12 +416,12 @@ def _expand(item: str, patterns: Sequence[str]) -> list[Path]:
 
 
 def _search(folder: Path, patterns: Sequence[str]) -> list[Path]:
-    wanted = [*patterns, *(f"{pattern}.gz" for pattern in patterns)]
+    wanted = [p.lower() for p in (*patterns, *(f"{p}.gz" for p in patterns))]
     paths = sorted(
         path
         for path in folder.rglob("*")
         if not path.name.startswith(".")
-        and any(path.match(pattern) for pattern in wanted)
+        and any(fnmatch.fnmatchcase(path.name.lower(), pattern) for pattern in wanted)
         and path.is_file()
     )
     if not paths:

@@ -21,6 +21,8 @@ from astromer.surveys.files import (
     guess_separator,
     leading_lines,
     split_line,
+    split_lines,
+    title_line,
 )
 from astromer.surveys.observations import ObservationTable, ReadOptions, Survey
 from astromer.surveys.parsing import (
@@ -51,11 +53,11 @@ _MAG_PER_LOG: Final = 2.5 / math.log(10)
 
 
 def _detect(path: Path, head: bytes) -> bool:
-    lines = head.decode(errors="replace").splitlines()
+    lines = split_lines(head)
     if head.startswith(b"# %ECSV") and all(line.startswith("#") for line in lines[:-1]):
         # What describes the columns may be longer than the head.
         lines = leading_lines(path)
-    title = next((line for line in lines if line.strip() and line[0] != "#"), "")
+    title = title_line(lines)
     return set(_TITLES).issubset(split_line(title, guess_separator(title)))
 
 

@@ -24,8 +24,9 @@ from astromer.surveys.files import (
     find_header,
     guess_separator,
     leading_lines,
-    object_name,
     split_line,
+    split_lines,
+    title_line,
     untitled_header,
 )
 from astromer.surveys.observations import ObservationTable, ReadOptions, Survey
@@ -71,13 +72,14 @@ _DUMP_ROW: Final = re.compile(r"[^;]{0,8}(;\s*\d+\s*){3};\s*\d+\.\d*\s*;")
 
 
 def _is_mjd(path: Path, lines: list[str]) -> bool:
-    named = path.name.removesuffix(".gz").endswith(".mjd")
+    named = path.name.lower().removesuffix(".gz").endswith(".mjd")
     return named or bool(lines and _MJD_TITLE.match(lines[0]))
 
 
 def _is_archive(lines: list[str]) -> bool:
-    names = set(split_line(lines[0], guess_separator(lines[0]))) if lines else set()
-    return names.issuperset(_ARCHIVE_COLUMNS.values())
+    title = title_line(lines)
+    names = split_line(title, guess_separator(title))
+    return set(names).issuperset(_ARCHIVE_COLUMNS.values())
 
 
 def _is_dump(lines: list[str]) -> bool:
@@ -91,7 +93,7 @@ def _first_dump_row(lines: list[str]) -> str:
 
 
 def _detect(path: Path, head: bytes) -> bool:
-    lines = head.decode(errors="replace").splitlines()
+    lines = split_lines(head)
     return _is_mjd(path, lines) or _is_archive(lines) or _is_dump(lines)
 
 
@@ -119,7 +121,7 @@ def _read(path: Path, options: ReadOptions) -> Iterator[ObservationTable]:
 def _read_mjd(
     path: Path, lines: list[str], options: ReadOptions
 ) -> Iterator[ObservationTable]:
-    object_id, passband = object_name(path), options.passband
+    object_id, passband = None, options.passband
     if named := _FILE_NAME.search(path.name):
         object_id, passband = named[1], named[2] or passband
     num_titles = next(

@@ -54,6 +54,8 @@ class ObservationTable:
     error: str | None = None
     """Why nothing of the file can be used, in a sentence; there are no rows then. Only
     where `ReadOptions.max_unreadable` allows it; else the error is raised."""
+    named_by_file: bool = False
+    """Whether nothing but the file's name says which object it is."""
 
 
 class DroppedLightCurve(NamedTuple):

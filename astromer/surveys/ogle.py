@@ -7,17 +7,19 @@ else that of the folder as OGLE lays them out (``phot/V/``), else I.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
+from astromer.surveys.columns import comment_title, find_columns
 from astromer.surveys.files import (
     WHITESPACE,
     is_number,
     leading_lines,
-    object_name,
+    split_lines,
     untitled_header,
 )
 from astromer.surveys.observations import ObservationTable, ReadOptions, Survey
@@ -44,10 +46,10 @@ def _first_row(lines: list[str]) -> int:
 
 
 def _detect(path: Path, head: bytes) -> bool:
-    lines = head.decode(errors="replace").splitlines()
+    lines = split_lines(head)
     first = _first_row(lines)
     fields = lines[first].split() if first < len(lines) else []
-    named = path.name.removesuffix(".gz").endswith(".dat")
+    named = path.name.lower().removesuffix(".gz").endswith(".dat")
     return named and len(fields) >= len(NUMBERS) and all(map(is_number, fields[:3]))
 
 
@@ -55,19 +57,20 @@ def _detect(path: Path, head: bytes) -> bool:
 def _read(path: Path, options: ReadOptions) -> Iterator[ObservationTable]:
     folder = path.resolve().parent.name
     lines = leading_lines(path)
-    header = untitled_header(NUMBERS, WHITESPACE, lines, _first_row(lines))
+    first = _first_row(lines)
+    header = untitled_header(NUMBERS, WHITESPACE, lines, first)
+    names = comment_title(lines, first, WHITESPACE) or NUMBERS
     short = pl.col("time") < _HIGHEST_SHORT_DATE
     days = pl.col("time") + (_SHORT_EPOCH - JD_MINUS_MJD)
     for table in read_text_table(
         path,
         header,
-        {role: position for position, role in enumerate(NUMBERS)},
+        find_columns(path, names, needed=NUMBERS),
         options,
-        object_id=object_name(path),
         passband=options.passband or (folder if folder in _PASSBANDS else "I"),
     ):
         time = pl.when(short).then(days).otherwise("time").alias("time")
-        yield ObservationTable(path, table.frame.with_columns(time))
+        yield dataclasses.replace(table, frame=table.frame.with_columns(time))
 
 
 SURVEY: Final = Survey(

@@ -28,7 +28,9 @@ from astromer.surveys.files import (
     WHITESPACE,
     Header,
     explain_damage,
+    find_header,
     iterate_blocks,
+    object_name,
     split_line,
 )
 from astromer.surveys.observations import (
@@ -44,12 +46,14 @@ __all__ = [
     "Layout",
     "checked",
     "count_flags",
+    "known_classes",
     "number_type",
     "numbers_from_text",
     "observation_table",
     "read_columns",
     "read_or_skip",
     "read_text_table",
+    "read_texts",
     "split_tables",
 ]
 
@@ -61,6 +65,10 @@ JD_MINUS_MJD: Final = 2_400_000.5
 
 _LOWEST_JD: Final = 2_400_000.0
 _MISSING_WORDS: Final = ("", "-", "--", "null", "none", "na", "n/a", "masked")
+_UNKNOWN_CLASSES: Final = ("", "-", "--", "null", "none", "nan", "n/a", "<na>")
+"""Not `na`, which are the fast novae of the variable star catalogs."""
+_TIME_CODES: Final = (-999.0, -9999.0, -99999.0)
+_HIDDEN_QUOTE: Final = "\x1f"
 _FLAG_SUFFIX: Final = ":flag"
 ROW_FLAG: Final = "row" + _FLAG_SUFFIX
 """Column that says why a whole row is bad; others name a column of numbers."""
@@ -124,6 +132,52 @@ def read_columns(path: Path, layout: Layout) -> Iterator[pl.DataFrame]:
         line += height
 
 
+def read_texts(
+    path: Path, choose: Callable[[tuple[str, ...]], Mapping[str, int]]
+) -> pl.DataFrame:
+    """Read a small table of texts as a whole.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A plain or gzipped text file whose first line names the columns.
+    choose : callable
+        Positions of the columns to read by name, given those of the file.
+
+    Returns
+    -------
+    frame : polars.DataFrame
+        These columns as text, null where empty, and ``line``, from 1.
+
+    Raises
+    ------
+    SurveyError
+        If the file cannot be read, or a line has more or fewer fields than the first.
+    """
+    header = find_header(path)
+    layout = Layout(
+        separator=header.separator,
+        num_columns=len(header.names),
+        first_line=header.first_line,
+        numbers={},
+        texts=choose(header.names),
+    )
+    with explain_damage(path):
+        frames = list(read_columns(path, layout))
+    names = ["line", *layout.texts]
+    if not frames:
+        return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
+    table = pl.concat(frames, how="diagonal")
+    if ROW_FLAG in table.columns:
+        ragged = table.filter(pl.col(ROW_FLAG).is_not_null())["line"]
+        if len(ragged):
+            raise SurveyError(
+                "Every line must have the fields of the title. "
+                f"Received: more or fewer at line {ragged[0]} of {path}. Correct it."
+            )
+    return table.select(names)
+
+
 def _with_empty_column(block: bytes, layout: Layout) -> Layout:
     """Add the column that lines have if, unlike the titles, they end in a separator."""
     lines = (line for line in io.BytesIO(block) if line.strip() and line[:1] != b"#")
@@ -163,16 +217,28 @@ def _parse(block: bytes, layout: Layout) -> pl.DataFrame:
         except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
             pass
     # Without a title, a first line that is too short passes for a narrow table.
-    block_with_title = layout.separator.join(names).encode() + b"\n" + block
-    try:
-        frame = read(block_with_title, schema=text_schema)
-        paired = num_fields is None or len(num_fields) == frame.height
-    except pl.exceptions.ComputeError:
-        paired = False
-    if not paired:
-        # An unpaired quote; as a plain character it spoils its own line only.
-        frame = read(block_with_title, schema=text_schema, quote_char=None)
+    title = layout.separator.join(names).encode() + b"\n"
+
+    def read_texts() -> pl.DataFrame | None:
+        try:
+            frame = read(title + block, schema=text_schema)
+        except pl.exceptions.ComputeError:
+            return None
+        is_paired = num_fields is None or len(num_fields) == frame.height
+        return frame if is_paired else None
+
+    texts = read_texts()
+    if texts is None and b'"' in block:
+        # A quote without a second one must not spoil more than its own line.
+        block = _hide_single_quotes(block)
+        num_fields = _count_fields(block, layout)
+        texts = read_texts()
+        if texts is not None:
+            texts = texts.with_columns(pl.all().str.replace_all(_HIDDEN_QUOTE, '"'))
+    if texts is None:
+        texts = read(title + block, schema=text_schema, quote_char=None)
         num_fields = _count_fields(block, layout, quotes=False)
+    frame = texts
     if num_fields is None:
         num_fields = np.full(frame.height, layout.num_columns)
     start = pl.col(first).str.strip_chars().fill_null("")
@@ -195,6 +261,14 @@ def _strip_texts(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:
 def _has_blanks(block: bytes, layout: Layout) -> bool:
     """Whether there may be blanks around a text; few files have any."""
     return any(blank.encode() in block for blank in " \t" if blank != layout.separator)
+
+
+def _hide_single_quotes(block: bytes) -> bytes:
+    """Make all quotes plain characters in lines in which their number is odd."""
+    return b"\n".join(
+        line.replace(b'"', _HIDDEN_QUOTE.encode()) if line.count(b'"') % 2 else line
+        for line in block.split(b"\n")
+    )
 
 
 def _has_comments(block: bytes) -> bool:
@@ -302,7 +376,7 @@ def read_text_table(
     columns: Mapping[str, int],
     options: ReadOptions,
     *,
-    object_id: str,
+    object_id: str | None = None,
     passband: str | pl.Expr,
     class_name: str | None = None,
     extra_numbers: Mapping[str, int] | None = None,
@@ -319,8 +393,8 @@ def read_text_table(
         Position of each column by role, with at least `NUMBERS`.
     options : ReadOptions
     object_id, passband, class_name : str
-        What holds where the file has no such column. An expression for `passband`
-        replaces the column.
+        What holds where the file has no such column. Without an `object_id` it is the
+        file's name; an expression for `passband` replaces the column.
     extra_numbers : mapping of str to int, optional
         Positions of numeric columns that `marks` use, by name.
     marks : mapping of str to polars.Expr, optional
@@ -355,7 +429,7 @@ def observation_table(
     source: Path,
     frame: pl.DataFrame,
     *,
-    object_id: str | pl.Expr,
+    object_id: str | pl.Expr | None = None,
     passband: str | pl.Expr,
     class_name: str | pl.Expr | None = None,
     mag: str = "mag",
@@ -371,7 +445,8 @@ def observation_table(
     frame : polars.DataFrame
         As `read_columns` gives it, with ``time`` and ``line``.
     object_id, passband, class_name : str or polars.Expr
-        One value for all rows, or an expression over `frame`.
+        One value for all rows, or an expression over `frame`. Without an `object_id`
+        it is the name of `source`.
     mag, mag_err : str
         Names of the columns with magnitudes and uncertainties [mag].
     marks : mapping of str to polars.Expr, optional
@@ -382,15 +457,17 @@ def observation_table(
     -------
     table : ObservationTable
         Times above 2,400,000 are Julian Dates and become Modified Julian Dates.
-        Values whose size is 99 or more are missing. A row with several
+        Magnitudes and uncertainties whose size is 99 or more are missing, and times of
+        -999, -9999 or -99999. A row with several
         reasons gets the first of: ragged line, upper limit, text, missing, not
         finite, marks.
     """
     marks = marks or {}
+    names_of_objects = object_name(source) if object_id is None else object_id
     time = pl.col("time")
     days = pl.when(time > _LOWEST_JD).then(time - JD_MINUS_MJD).otherwise(time)
     frame = frame.select(
-        _as_text(object_id).alias("object_id"),
+        _as_text(names_of_objects).alias("object_id"),
         _as_text(passband).fill_null("").alias("passband"),
         days.alias("time"),
         pl.col(mag).alias("mag"),
@@ -418,7 +495,11 @@ def observation_table(
             ).then("time"),
             pl.when(keep).then(pl.col("mag", "mag_err")),
         )
-    return ObservationTable(source, frame.select(OBSERVATION_SCHEMA.names()))
+    return ObservationTable(
+        source,
+        frame.select(OBSERVATION_SCHEMA.names()),
+        named_by_file=object_id is None,
+    )
 
 
 def _as_text(value: str | pl.Expr | None) -> pl.Expr:
@@ -432,8 +513,11 @@ def _is_code(value: pl.Expr) -> pl.Expr:
 def _is_good(frame: pl.DataFrame, marks: Mapping[str, pl.Expr]) -> pl.Expr:
     # NaN compares as larger than every number, so one test finds codes and NaN.
     measured = [pl.col(name).abs() < MISSING_MAG for name in ("mag", "mag_err")]
+    timed = [pl.col("time").is_finite()]
+    if frame.select(pl.col("time").min() <= max(_TIME_CODES)).item():
+        timed.append(~pl.col("time").is_in(_TIME_CODES))
     good = pl.all_horizontal(
-        pl.col("time").is_finite(), *measured, pl.col("object_id").is_not_null()
+        *timed, *measured, pl.col("object_id").is_not_null()
     ).fill_null(value=False)
     for name in marks:
         good &= ~pl.col(f"mark:{name}").fill_null(value=False)
@@ -452,6 +536,7 @@ def _flag(frame: pl.DataFrame, marks: Mapping[str, pl.Expr]) -> pl.Expr:
         values.is_null(),
         pl.col("object_id").is_null(),
         _is_code(pl.col("mag", "mag_err")),
+        pl.col("time").is_in(_TIME_CODES),
     )
     reasons += [
         ("missing_value", missing),
@@ -467,7 +552,25 @@ def _flag(frame: pl.DataFrame, marks: Mapping[str, pl.Expr]) -> pl.Expr:
 def split_tables(table: ObservationTable, rows: int) -> Iterator[ObservationTable]:
     """Cut a table into tables of at most so many rows; an empty one gives none."""
     for frame in table.frame.iter_slices(rows):
-        yield ObservationTable(table.source, frame)
+        yield dataclasses.replace(table, frame=frame)
+
+
+def known_classes(class_name: pl.Series) -> pl.Series:
+    """Make null what stands for an unknown class, such as ``nan`` or nothing.
+
+    Parameters
+    ----------
+    class_name : polars.Series
+        Class names.
+
+    Returns
+    -------
+    class_name : polars.Series
+        The same length, without the words in any case.
+    """
+    names = class_name.drop_nulls().unique().to_list()
+    unknown = [name for name in names if name.strip().lower() in _UNKNOWN_CLASSES]
+    return class_name.replace(unknown, [None] * len(unknown)) if unknown else class_name
 
 
 def count_flags(frame: pl.DataFrame) -> dict[str, int]:

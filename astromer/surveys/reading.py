@@ -21,7 +21,7 @@ from astromer.surveys.observations import (
     ReadOptions,
     Survey,
 )
-from astromer.surveys.parsing import count_flags, read_or_skip
+from astromer.surveys.parsing import count_flags, known_classes, read_or_skip
 from astromer.surveys.registry import detect_survey, get_survey, list_surveys
 
 __all__ = ["find_files", "read_light_curves", "read_observations"]
@@ -276,8 +276,10 @@ def _group(frames: Iterable[pl.DataFrame]) -> Iterator[LightCurve]:
     class_names: list[str | None] = []
     parts = []
     for frame in frames:
-        keys = frame.group_by("object_id", "passband", maintain_order=True).agg(
-            pl.col("class_name").drop_nulls().first()
+        keys = (
+            frame.with_columns(known_classes(frame["class_name"]))
+            .group_by("object_id", "passband", maintain_order=True)
+            .agg(pl.col("class_name").drop_nulls().first())
         )
         for object_id, band, class_name in keys.iter_rows():
             number = numbers.setdefault((object_id, band), len(numbers))

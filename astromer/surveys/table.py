@@ -22,30 +22,27 @@ from typing import Final
 import polars as pl
 
 from astromer.errors import SurveyError
-from astromer.surveys.columns import find_columns, has_columns
+from astromer.surveys.columns import comment_title, find_columns, has_columns
 from astromer.surveys.files import (
-    WHITESPACE,
     Header,
     find_header,
     guess_separator,
     is_number,
     leading_lines,
-    object_name,
     read_head,
     split_line,
+    split_lines,
 )
 from astromer.surveys.observations import ObservationTable, ReadOptions, Survey
 from astromer.surveys.parsing import (
     NUMBERS,
-    ROW_FLAG,
-    Layout,
     checked,
     number_type,
     numbers_from_text,
     observation_table,
-    read_columns,
     read_or_skip,
     read_text_table,
+    read_texts,
     split_tables,
 )
 
@@ -63,9 +60,9 @@ def _detect(path: Path, head: bytes) -> bool:
         return True
     if b"\0" in head:
         return False
-    if path.name.removesuffix(".gz").endswith(_SUFFIXES):
+    if path.name.lower().removesuffix(".gz").endswith(_SUFFIXES):
         return True
-    header = _guess_header(head.decode(errors="replace").splitlines())
+    header = _guess_header(split_lines(head))
     return header is not None and (
         has_columns(header.names, *NUMBERS)
         or has_columns(header.names, "path", "object_id")
@@ -95,7 +92,7 @@ def _read_observations(
         optional=[role for role in _TEXTS if role not in known],
         chosen=chosen,
     )
-    object_id = known.get("object_id", object_name(path))
+    object_id = known.get("object_id")
     passband = known.get("passband", options.passband or "")
     class_name = known.get("class_name")
     if not _is_parquet(path):
@@ -115,7 +112,9 @@ def _read_observations(
             path,
             frame,
             object_id=pl.col("object_id") if "object_id" in roles else object_id,
-            passband=pl.col("passband") if "passband" in roles else passband,
+            passband=pl.col("passband").fill_null(passband)
+            if "passband" in roles
+            else passband,
             class_name=pl.col("class_name") if "class_name" in roles else class_name,
         )
         yield from split_tables(table, options.rows_per_table)
@@ -136,39 +135,20 @@ def _read_listed_file(
 def _read_listed_files(
     path: Path, names: tuple[str, ...], options: ReadOptions
 ) -> Iterator[ObservationTable]:
-    columns = find_columns(
-        path, names, needed=("path",), optional=_TEXTS, chosen=options.columns
-    )
+    def choose(names: tuple[str, ...]) -> dict[str, int]:
+        return find_columns(
+            path, names, needed=("path",), optional=_TEXTS, chosen=options.columns
+        )
+
     if _is_parquet(path):
         roles = [
-            pl.col(names[position]).alias(role) for role, position in columns.items()
+            pl.nth(position).alias(role) for role, position in choose(names).items()
         ]
-        texts = pl.scan_parquet(path).select(roles).select(pl.all().cast(pl.String))
-        listed = texts.with_row_index("line", offset=1)
-        frames: Iterator[pl.DataFrame] = listed.collect_batches()
+        scan = pl.scan_parquet(path, glob=False)
+        texts = scan.select(roles).select(pl.all().cast(pl.String))
+        rows = texts.with_row_index("line", offset=1).collect()
     else:
-        header = _text_header(path)
-        layout = Layout(
-            separator=header.separator,
-            num_columns=len(names),
-            first_line=header.first_line,
-            numbers={},
-            texts=columns,
-        )
-        frames = read_columns(path, layout)
-    # All of it before the first file, so that nothing comes from a damaged list.
-    parts = list(frames)
-    if not parts:
-        return
-    rows = pl.concat(parts, how="diagonal")
-    if ROW_FLAG in rows.columns:
-        ragged = rows.filter(pl.col(ROW_FLAG).is_not_null())["line"]
-        if len(ragged):
-            raise SurveyError(
-                "Every line of a table of files must have the fields of its title. "
-                f"Received: more or fewer at line {ragged[0]} of {path}. Correct it."
-            )
-        rows = rows.drop(ROW_FLAG)
+        rows = read_texts(path, choose)
     for row in rows.iter_rows(named=True):
         line = row.pop("line")
         file = path.parent / (row.pop("path") or "").strip()
@@ -182,7 +162,7 @@ def _read_listed_files(
 def _parquet_batches(
     path: Path, roles: Mapping[str, str], options: ReadOptions
 ) -> Iterator[pl.DataFrame]:
-    scan = pl.scan_parquet(path).select(
+    scan = pl.scan_parquet(path, glob=False).select(
         pl.col(name).alias(role) for role, name in roles.items()
     )
     schema = scan.collect_schema()
@@ -207,7 +187,9 @@ def _parquet_batches(
 
 
 def _unfold(path: Path, frame: pl.DataFrame, nested: list[str]) -> pl.DataFrame:
-    sizes = frame.select("line", pl.col(nested).list.len())
+    arrays = [name for name in nested if isinstance(frame.schema[name], pl.Array)]
+    frame = frame.with_columns(pl.col(name).arr.to_list() for name in arrays)
+    sizes = frame.select("line", pl.col(nested).list.len().fill_null(0))
     uneven = sizes.filter(
         pl.any_horizontal(pl.col(name) != pl.col(nested[0]) for name in nested)
     )
@@ -227,7 +209,7 @@ def _is_parquet(path: Path) -> bool:
 
 def _column_names(path: Path) -> tuple[str, ...]:
     if _is_parquet(path):
-        return tuple(pl.scan_parquet(path).collect_schema().names())
+        return tuple(pl.scan_parquet(path, glob=False).collect_schema().names())
     return _text_header(path).names
 
 
@@ -245,10 +227,9 @@ def _guess_header(lines: list[str]) -> Header | None:
     fields = split_line(lines[first], separator)
     if not all(map(is_number, fields[: len(NUMBERS)])):
         return Header(tuple(fields), separator, first + 2)
-    title = lines[first - 1].lstrip("# ") if first else ""
-    for names in (split_line(title, separator), split_line(title, WHITESPACE)):
-        if len(names) == len(fields) and has_columns(names, *NUMBERS):
-            return Header(tuple(names), separator, first + 1)
+    # Fluxes under a title that says so must not pass for magnitudes.
+    if names := comment_title(lines, first, separator):
+        return Header(names, separator, first + 1)
     if len(fields) == len(NUMBERS):
         return Header(NUMBERS, separator, first + 1)
     return Header(tuple(fields), separator, first + 2)

@@ -18,8 +18,9 @@ from astromer.surveys.columns import find_columns
 from astromer.surveys.files import (
     find_header,
     guess_separator,
-    object_name,
     split_line,
+    split_lines,
+    title_line,
 )
 from astromer.surveys.observations import ObservationTable, ReadOptions, Survey
 from astromer.surveys.parsing import NUMBERS, checked, read_text_table
@@ -39,8 +40,7 @@ _UNUSABLE_BIT: Final = 1 << 15
 
 def _detect(path: Path, head: bytes) -> bool:
     del path
-    lines = head.decode(errors="replace").splitlines()
-    title = lines[0].strip() if lines else ""
+    title = title_line(split_lines(head))
     return {"oid", "filtercode"}.issubset(split_line(title, guess_separator(title)))
 
 
@@ -64,7 +64,6 @@ def _read(path: Path, options: ReadOptions) -> Iterator[ObservationTable]:
         header,
         columns,
         options,
-        object_id=object_name(path),
         passband=pl.col("passband").str.strip_prefix("z"),
         extra_numbers=quality,
         marks=marks,

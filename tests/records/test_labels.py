@@ -78,3 +78,23 @@ def test_blanks_around_names_are_no_part_of_them(tmp_path):
     file = tmp_path / "labels.csv"
     file.write_text("id, class\n star1 , RR\nstar2, \n")
     assert read_labels(file).table.rows() == [("star1", "RR")]
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|", " "])
+def test_read_labels_takes_what_surveys_separate_by(tmp_path, separator):
+    file = tmp_path / "labels[1].csv"
+    rows = ["# from a catalog", "ID class", '"a" EB', "b nan", "c NULL", "d NA"]
+    file.write_text("\n".join(rows).replace(" ", separator) + "\n")
+    # The pattern labels[1].csv would be this file.
+    (tmp_path / "labels1.csv").write_text("ID,class\na,WRONG\n")
+    rows = read_labels(file).table.rows()
+    assert rows == [("a", "EB"), ("d", "NA")]
+
+
+def test_read_labels_names_a_line_with_other_fields(tmp_path):
+    file = tmp_path / "labels.csv"
+    file.write_text("ID,class\na,EB\nb,EB,RRab\n")
+    with pytest.raises(
+        ConfigError, match=r"fields of the title.*line 3 of .*labels\.csv"
+    ):
+        read_labels(file)

@@ -160,3 +160,39 @@ def test_blocks_that_were_read_are_no_memory_of_the_process(tmp_path):
     assert sum(sizes) == path.stat().st_size
     # A block of 16 MiB at a time, and what the system read ahead.
     assert most < 48
+
+
+@pytest.mark.parametrize("sign", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\r"])
+def test_lines_end_at_line_feeds_alone(write, sign):
+    path = write("x", f"# a{sign}b\nmjd,mag\r\r\n1,2\n")
+    assert leading_lines(path) == [f"# a{sign}b", "mjd,mag", "1,2"]
+    header = find_header(path)
+    assert header.names == ("mjd", "mag")
+    assert b"".join(iterate_blocks(path, header.first_line)) == b"1,2\n"
+
+
+def test_carriage_returns_alone_are_refused(write):
+    with pytest.raises(SurveyError, match=r"line feed.*x\.csv.*Unix or Windows"):
+        leading_lines(write("x.csv", "mjd,mag\r1,2\r"))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("0001.CSV.GZ", "0001"),
+        ("star.001", "star.001"),
+        ("000006+2553.1", "000006+2553.1"),
+        ("NGC.104.dat", "NGC.104"),
+        ("star", "star"),
+        (".csv", ".csv"),
+    ],
+)
+def test_object_name_keeps_what_is_no_type_of_file(name, expected):
+    assert object_name(Path(name)) == expected
+
+
+def test_folders_are_searched_whatever_the_case(write, tmp_path):
+    for name in ("A.CSV", "b.csv", "c.Csv.GZ", "d.CSVX"):
+        write(name, "x")
+    found = [path.name for path in expand_inputs(tmp_path, ("*.csv",))]
+    assert found == ["A.CSV", "b.csv", "c.Csv.GZ"]

@@ -1,5 +1,6 @@
 import pytest
 
+from astromer.errors import SurveyError
 from astromer.surveys import detect_survey, read_light_curves
 
 ROWS = "5265.82049 16.978 0.013\n2455266.80405  16.991 0.013\n\n# end\n55000.5 17 0.1\n"
@@ -49,3 +50,13 @@ def test_ogle_fixture_agrees_with_a_plain_parse(shared, name):
     assert (curve.object_id, curve.passband) == (name, "I")
     assert curve.time == pytest.approx([row[0] + 49999.5 for row in rows], abs=1e-9)
     assert curve.mag == pytest.approx([row[1] for row in rows])
+
+
+def test_ogle_title_in_a_comment_is_believed(write, read):
+    frame = read("ogle", write("x.dat", "# mag HJD err\n15.5 2455000.5 0.5\n"))
+    assert frame.row(0, named=True)["mag"] == 15.5
+    with pytest.raises(SurveyError, match=r"needs a column for `mag`.*flux"):
+        read("ogle", write("y.dat", "# HJD flux err\n2455000.5 15.5 0.5\n"))
+    # A form feed ends no line.
+    rows = "".join(f"{day}.5 15.5 0.5\n" for day in range(5))
+    assert read("ogle", write("z.dat", f"# page 1\f\n{rows}")).height == 5

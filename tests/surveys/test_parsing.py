@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from astromer.errors import SurveyError
-from astromer.surveys import FLAGS, count_flags, files
+from astromer.surveys import FLAGS, count_flags, files, read_light_curves
 from astromer.surveys.parsing import Layout, read_columns
 
 HEADER = "id,mjd,mag,err\n"
@@ -229,3 +229,50 @@ def test_blanks_around_a_text_go_whatever_other_lines_hold(read, write, other):
     frame = read("table", write("x.csv", "\n".join(lines) + "\n"))
     assert frame["object_id"].to_list() == ["star1", "b"]
     assert frame["passband"].to_list() == ["g", "g"]
+
+
+def test_quotes_of_other_lines_survive_a_single_one(read, write):
+    rows = (
+        '"a,1",1,15.5,0.5\n# aperture 3" wide\n"b",2,5" tel,0.5\n"c ""2""",3,17,0.5\n'
+    )
+    frame = read("table", write("x.csv", HEADER + rows))
+    assert frame["object_id"].to_list() == ["a,1", '"b"', 'c "2"']
+    assert frame["flag"].to_list() == [None, "not_a_number", None]
+    assert frame["line"].to_list() == [2, 4, 5]
+
+
+@pytest.mark.parametrize("compress", [False, True], ids=["plain", "gzipped"])
+def test_quoted_line_ends_are_no_ends_of_blocks(read, write, monkeypatch, compress):
+    text = "id,mjd,mag,err,remark\n" + "".join(
+        f'"s{i % 2}",{i},15,0.5,"one\ntwo ""quoted""\nthree"\n' for i in range(40)
+    )
+    monkeypatch.setattr(files, "_BLOCK_BYTES", 100)
+    path = write("x.csv", gzip.compress(text.encode()) if compress else text)
+    frame = read("table", path)
+    assert frame["flag"].null_count() == frame.height == 40
+    assert frame["time"].to_list() == list(range(40))
+    assert set(frame["object_id"]) == {"s0", "s1"}
+
+
+def test_block_with_a_quote_that_never_ends_stays_small(write, monkeypatch):
+    monkeypatch.setattr(files, "_BLOCK_BYTES", 100)
+    monkeypatch.setattr(files, "_MOST_QUOTED_LINES", 3)
+    lines = [b'5" tel\n', *(b"line %03d\n" % number for number in range(100))]
+    blocks = list(files.iterate_blocks(write("x", b"".join(lines)), 1))
+    assert b"".join(blocks) == b"".join(lines)
+    assert max(map(len, blocks)) <= 100 + 3 * len(lines[1])
+
+
+@pytest.mark.parametrize("code", ["-999", "-9999.0", "-99999"])
+def test_codes_in_place_of_a_time_are_missing(read, write, code):
+    assert flags_of(read, write, f"a,{code},15.5,0.5")["flag"] == "missing_value"
+    # Days before some event are times.
+    assert flags_of(read, write, "a,-998,15.5,0.5")["flag"] is None
+
+
+def test_words_for_unknown_classes_are_none(write):
+    rows = "".join(f"{name},1,15,0.5,{name}\n" for name in ("nan", "None", "-", "NA"))
+    path = write("x.csv", f"id,mjd,mag,err,class\n{rows}")
+    curves = read_light_curves(path, "table")
+    # NA are fast novae.
+    assert [curve.class_name for curve in curves] == [None, None, None, "NA"]

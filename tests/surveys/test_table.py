@@ -269,3 +269,64 @@ def test_shared_parquet_agrees_with_its_lists(shared, name):
         assert part["time"].to_list() == star["mjd"]
         assert part["mag"].to_list() == star["mag"]
         assert part["mag_err"].to_list() == star["err"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_passband_of_the_options_stands_where_the_column_is_empty(tmp_path, read, kind):
+    frame = pl.DataFrame(
+        {"id": ["a", "a"], "band": ["g", None], "mjd": [1, 2], "mag": [15, 16]}
+    ).with_columns(err=0.5)
+    path = tmp_path / f"x.{kind}"
+    frame.write_csv(path) if kind == "csv" else frame.write_parquet(path)
+    assert read("table", path, passband="V")["passband"].to_list() == ["g", "V"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_brackets_in_a_path_are_no_pattern(tmp_path, read, kind):
+    for name, mag in (("x[1]", 15), ("x1", 10)):
+        frame = pl.DataFrame({"id": [name], "mjd": [1.0], "mag": [mag], "err": [0.5]})
+        path = tmp_path / f"{name}.{kind}"
+        frame.write_csv(path) if kind == "csv" else frame.write_parquet(path)
+    listed = pl.DataFrame({"object_id": ["b"], "path": [f"x[1].{kind}"]})
+    lists = tmp_path / f"list[1].{kind}"
+    listed.write_csv(lists) if kind == "csv" else listed.write_parquet(lists)
+    assert read("table", tmp_path / f"x[1].{kind}")["mag"].to_list() == [15]
+    assert read("table", lists)["mag"].to_list() == [15]
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["# mjd flux flux_err", "#time,pdcsap_flux,pdcsap_flux_err", "# phase mag err"],
+)
+def test_comment_that_names_other_columns_is_believed(write, read, title):
+    separator = "," if "," in title else " "
+    rows = "".join(f"{separator.join((str(day), '1.001', '0.1'))}\n" for day in (1, 2))
+    with pytest.raises(SurveyError, match="needs a column for"):
+        read("table", write("x.csv", f"{title}\n{rows}"))
+    # Words that name no column are a remark.
+    frame = read("table", write("y.csv", f"# an old star\n{rows}"))
+    assert frame["mag"].to_list() == pytest.approx([1.001, 1.001])
+
+
+def test_parquet_arrays_unfold_like_lists(tmp_path, read):
+    lists = {"id": ["a", "b"]}
+    for name in ("mjd", "mag", "err"):
+        lists[name] = pl.Series([[1.0, 2.0], [3.0, 4.0]], dtype=pl.Array(pl.Float64, 2))
+    pl.DataFrame(lists).write_parquet(tmp_path / "x.parquet")
+    frame = read("table", tmp_path / "x.parquet")
+    assert frame["object_id"].to_list() == ["a", "a", "b", "b"]
+    assert frame["mag"].to_list() == [1, 2, 3, 4]
+
+
+def test_parquet_list_that_is_null_beside_others_is_refused(tmp_path, read):
+    frame = pl.DataFrame(
+        {
+            "id": ["a", "b"],
+            "mjd": [[1.0], [2.0]],
+            "mag": [[1.0], None],
+            "err": [[1.0]] * 2,
+        }
+    )
+    frame.write_parquet(tmp_path / "x.parquet")
+    with pytest.raises(SurveyError, match=r"one length.*in row 2"):
+        read("table", tmp_path / "x.parquet")

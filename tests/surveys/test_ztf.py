@@ -53,3 +53,9 @@ def test_ztf_fixture_agrees_with_a_plain_parse(shared, read):
     bad = [int(row["catflags"]) >= 32768 for row in rows]
     assert frame["flag"].is_not_null().to_list() == bad
     assert set(frame["object_id"]) == {rows[0]["oid"]}
+
+
+def test_ztf_is_recognized_below_a_comment(write):
+    path = write("x.csv", f"# IRSA query\n\n{FILE}")
+    assert detect_survey(path).name == "ztf"
+    assert [len(curve.time) for curve in read_light_curves(path)] == [1, 1]
