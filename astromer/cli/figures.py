@@ -310,7 +310,7 @@ def learning_curves(
 
     path = run / "metrics.csv" if run.is_dir() else run
     try:
-        history = pl.read_csv(path)
+        history = pl.read_csv(path, glob=False)
     except pl.exceptions.PolarsError as error:
         raise ConfigError(
             f"Metrics are a CSV file. Received: path={path} ({error})."
@@ -580,10 +580,12 @@ def embedding_map(
     """Map embeddings, a color per class."""
     _check(out)
     from astromer.figures import plot_embedding_map
+    from astromer.inference import Embeddings
 
-    values, names = _read_embeddings(embeddings)
-    ax = plot_embedding_map(values, names, method=method, seed=seed)
-    _save(ax, out, dpi, terminal.counted(len(values), "embedding"))
+    read = Embeddings.read(embeddings)
+    names = [name or None for name in read.class_name.tolist()]
+    ax = plot_embedding_map(read.embedding, names, method=method, seed=seed)
+    _save(ax, out, dpi, terminal.counted(len(read), "embedding"))
 
 
 def _check(out: Sequence[Path], preset: str | None = None) -> None:
@@ -761,8 +763,8 @@ def _read_periods(path: Path, objects: Sequence[str]) -> list[float | None]:
             f'`--period` is a number of days, "{FIND}", or a file. Received: {path}.'
         )
     try:
-        is_parquet = path.suffix == ".parquet"
-        frame = pl.read_parquet(path) if is_parquet else pl.read_csv(path)
+        read = pl.read_parquet if path.suffix == ".parquet" else pl.read_csv
+        frame = read(path, glob=False)
         ids = frame["object_id"].cast(pl.String)
         known = dict(zip(ids, frame["period"].cast(pl.Float64), strict=True))
     except pl.exceptions.PolarsError as error:
@@ -809,24 +811,3 @@ def _options_of(name: str) -> tuple[Any, Any]:
     return EncoderConfig.from_dict(encoder), (
         None if classifier is None else types.SimpleNamespace(**classifier)
     )
-
-
-def _read_embeddings(path: Path) -> tuple[Any, list[str | None]]:
-    """Return vectors and class names of a file that `astromer embed` wrote."""
-    import numpy as np
-    import polars as pl
-
-    from astromer.inference.tables import check_suffix
-
-    check_suffix(path)
-    if path.suffix == ".npz":
-        with np.load(path) as arrays:
-            values, names = arrays["embedding"], arrays["class_name"].tolist()
-    elif path.suffix == ".parquet":
-        frame = pl.read_parquet(path)
-        values, names = frame["embedding"].to_numpy(), frame["class_name"].to_list()
-    else:
-        frame = pl.read_csv(path, schema_overrides={"class_name": pl.String})
-        channels = [name for name in frame.columns if name.startswith("embedding_")]
-        values, names = frame[channels].to_numpy(), frame["class_name"].to_list()
-    return values, [name or None for name in names]

@@ -18,7 +18,7 @@ from astromer.errors import ConfigError
 from astromer.progress import show_progress
 
 if TYPE_CHECKING:
-    from astromer.records import Manifest, RecordsSummary
+    from astromer.records import RecordsSummary
 
 __all__ = ["convert", "inspect", "verify"]
 
@@ -227,7 +227,7 @@ def convert(
     terminal.output(
         _split_table(summary),
         *_cut_tables(summary),
-        *_label_notes(manifest),
+        *_label_notes(summary),
         f"{_conclusion(summary)} in {terminal.duration(seconds)} "
         f"({terminal.rate(manifest.rows_read, seconds, 'rows')}"
         + (
@@ -267,6 +267,7 @@ def inspect(
         _count_table("passband", summary, summary.passbands, "passband"),
         _quantile_table(summary),
         *_cut_tables(summary),
+        *_label_notes(summary),
         _conclusion(summary),
     )
 
@@ -285,7 +286,7 @@ def verify(folder: Folder) -> None:
             table.add_row(result.test, *map(Text, (result.target, result.description)))
         terminal.output(
             table,
-            f"[bold red]{folder} differs from its manifest[/bold red]: "
+            f"[bold red]{escape(str(folder))} differs from its manifest[/bold red]: "
             f"{len(failed)} of {terminal.counted(len(results), 'check')} failed",
         )
         raise typer.Exit(EXIT_DIFFERENT)
@@ -378,14 +379,17 @@ def _cut_tables(summary: RecordsSummary) -> list[Table]:
     return [table for table in (cuts, rejected, unreadable) if table.rows]
 
 
-def _label_notes(manifest: Manifest) -> list[str]:
-    """Say how labels and objects met, where a file of labels was given."""
-    if manifest.options["labels"] is None:
-        return []
-    counts = manifest.labels
-    unlabeled = terminal.counted(counts.objects_without_label, "object")
-    unused = terminal.counted(counts.labels_without_object, "label")
-    return [f"{unlabeled} without a label, {unused} without an object"]
+def _label_notes(summary: RecordsSummary) -> list[str]:
+    """Say how labels and objects met, and where the input contradicts itself."""
+    labels, notes = summary.labels, []
+    if labels["given"]:
+        unlabeled = terminal.counted(labels["objects_without_label"], "object")
+        unused = terminal.counted(labels["labels_without_object"], "label")
+        notes.append(f"{unlabeled} without a label, {unused} without an object")
+    if labels["conflicting_objects"]:
+        objects = terminal.counted(labels["conflicting_objects"], "object")
+        notes.append(f"{objects} with several classes, of which the first is taken")
+    return notes
 
 
 def _conclusion(summary: RecordsSummary) -> str:

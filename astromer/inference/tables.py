@@ -226,7 +226,7 @@ def write_parts(path: str | Path, parts: Iterable[Table]) -> int:
                 pieces.append(made.with_name(f"part-{len(pieces)}"))
                 frame.write_parquet(pieces[-1])
                 number += len(frame)
-            pl.scan_parquet(pieces).sink_parquet(made, maintain_order=True)
+            pl.scan_parquet(pieces, glob=False).sink_parquet(made, maintain_order=True)
     return number
 
 

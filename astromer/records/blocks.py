@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from astromer.errors import RecordError
 from astromer.surveys.observations import FLAGS, ObservationTable
+from astromer.surveys.parsing import known_classes
 
 __all__ = [
     "Block",
@@ -29,6 +30,7 @@ __all__ = [
     "group_buckets",
     "load_buckets",
     "merge_blocks",
+    "read_ipc",
 ]
 
 CURVE_KEY: Final = ("object_id", "passband")
@@ -201,10 +203,10 @@ def load_buckets(folder: Path, buckets: Sequence[int]) -> Block:
     blocks = []
     for bucket in buckets:
         for path in sorted((folder / f"{bucket:03d}").glob("*.rows.arrow")):
-            rows = pl.read_ipc(path)
+            rows = read_ipc(path)
             blocks.append(
                 Block(
-                    curves=pl.read_ipc(
+                    curves=read_ipc(
                         path.with_name(path.name.replace(".rows.", ".curves."))
                     ),
                     curve=rows["curve"].to_numpy(),
@@ -215,6 +217,11 @@ def load_buckets(folder: Path, buckets: Sequence[int]) -> Block:
                 )
             )
     return merge_blocks(blocks)
+
+
+def read_ipc(path: Path) -> pl.DataFrame:
+    """Read an Arrow file; brackets in its path are no pattern."""
+    return pl.scan_ipc(path, glob=False).collect()
 
 
 def group_buckets(rows: Sequence[int], rows_per_partition: int) -> list[list[int]]:
@@ -242,8 +249,7 @@ def _find_runs(frame: pl.DataFrame) -> tuple[NDArray[np.int64], pl.DataFrame]:
     starts = np.flatnonzero(changed)
     runs = frame.select(*CURVE_KEY, "class_name", "line")[starts]
     if labeled:
-        # An empty class name is an unknown one, as in the records.
-        runs = runs.with_columns(pl.col("class_name").replace("", None))
+        runs = runs.with_columns(known_classes(runs["class_name"]))
     return starts, runs
 
 

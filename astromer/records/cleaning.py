@@ -21,7 +21,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from astromer.errors import RecordError
-from astromer.records.blocks import Block
+from astromer.records.blocks import Block, read_ipc
 from astromer.records.cuts import CUTS, CutCount
 from astromer.records.jsonfile import write_json
 from astromer.records.options import ConvertOptions
@@ -102,8 +102,8 @@ class CleanPartition:
             # Every map holds a file open, and there may be hundreds of partitions.
             arrays = {name: mapped[:0].copy() for name, mapped in arrays.items()}
         return cls(
-            curves=pl.read_ipc(folder / "curves.arrow"),
-            rejected=pl.read_ipc(folder / "rejected.arrow"),
+            curves=read_ipc(folder / "curves.arrow"),
+            rejected=read_ipc(folder / "rejected.arrow"),
             **arrays,
             **report,
         )

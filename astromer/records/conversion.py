@@ -287,8 +287,15 @@ class _Conversion:
                 f"Received: out={self.folder}, which holds something else. "
                 "Choose another folder."
             )
-        self.work.mkdir(parents=True, exist_ok=True)
-        write_json(plan_file, plan)
+        try:
+            self.work.mkdir(parents=True, exist_ok=True)
+            write_json(plan_file, plan)
+        except OSError as error:
+            raise ConfigError(
+                "The output folder must be one that can be written. "
+                f"Received: out={self.folder} ({error.strerror}). "
+                "Choose another, or look at its permissions."
+            ) from error
         return None
 
     def _check_versions(self, earlier: dict[str, str]) -> None:
@@ -470,8 +477,10 @@ class _Conversion:
     def _note_unreadable(
         self, tables: Iterable[ObservationTable]
     ) -> Iterator[ObservationTable]:
+        files = _NamedFiles()
         for table in tables:
             if table.error is None:
+                files.add(table)
                 yield table
             else:
                 name = self.source_name(table.source)
@@ -482,6 +491,13 @@ class _Conversion:
     ) -> None:
         read = sorted({name for part in parts for name in part.data.passbands_read})
         for passband in self.options.passbands or ():
+            if read == [""]:
+                raise ConfigError(
+                    "Observations are chosen by passband only where the input names "
+                    f'passbands. Received: passband="{passband}" for an input that '
+                    "names none. Leave it out, or say what they are: "
+                    f'file_passband="{passband}" (`--file-passband {passband}`).'
+                )
             if passband not in read:
                 raise ConfigError(unknown_name("passband", passband, read))
         if all(part.data.curves.height == 0 for part in parts):
@@ -536,6 +552,29 @@ class _Conversion:
             for number, part in enumerate(parts):
                 part.data.rejected.write_csv(stream, include_header=number == 0)
         temporary.replace(self.folder / REJECTED_NAME)
+
+
+class _NamedFiles:
+    """The files that alone name their objects, which no two may do the same."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], Path] = {}
+
+    def add(self, table: ObservationTable) -> None:
+        """Note a table's light curves; raise if another file has one of them."""
+        if not table.named_by_file or table.frame.is_empty():
+            return
+        object_id = table.frame["object_id"][0]
+        for passband in table.frame["passband"].unique().to_list():
+            first = self._found.setdefault((object_id, passband), table.source)
+            if first != table.source:
+                raise RecordError(
+                    "Files that name their objects by their own names must have "
+                    "different ones, or different stars would become one light curve. "
+                    f"Received: {first} and {table.source}, both object_id={object_id}, "
+                    f"passband={passband!r}. Rename one, add a column object_id, or "
+                    "list the files in a table with the columns object_id and path."
+                )
 
 
 def _silent(stage: str, done: int, total: int | None, unit: str) -> None:

@@ -37,6 +37,9 @@ class RecordsSummary:
     """By cut: `cut`, `meaning`, `observations`, `light_curves`."""
     rejected: list[_Row]
     """By reason: `reason`, `light_curves`."""
+    labels: _Row
+    """`given` (whether there was a file of labels), `objects_without_label`,
+    `labels_without_object`, `conflicting_objects`."""
     unreadable: list[_Row]
     """Files left out by reason: `reason`, `files`, `first` (name of the first)."""
 
@@ -130,6 +133,10 @@ def summarize_records(source: str | Path | Manifest) -> RecordsSummary:
             {"reason": reason, "light_curves": count}
             for reason, count in manifest.rejected.by_reason.items()
         ],
+        labels={
+            "given": manifest.options["labels"] is not None,
+            **dataclasses.asdict(manifest.labels),
+        },
         unreadable=[
             {"reason": reason, "files": len(names), "first": names[0]}
             for reason, names in _names_by_reason(manifest.inputs.unreadable).items()

@@ -213,7 +213,7 @@ def _check_rows(manifest: Manifest) -> CheckResult:
 def _check_rejected(folder: Path, manifest: Manifest) -> CheckResult:
     expected = manifest.rejected.by_reason
     try:
-        rejected = pl.read_csv(folder / REJECTED_NAME, infer_schema=False)
+        rejected = pl.read_csv(folder / REJECTED_NAME, infer_schema=False, glob=False)
         found = dict(rejected["reason"].value_counts().iter_rows())
     except (OSError, pl.exceptions.PolarsError) as error:
         return CheckResult(False, "rejected", REJECTED_NAME, f"cannot be read: {error}")

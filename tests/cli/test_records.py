@@ -272,3 +272,16 @@ def test_verify_exits_with_1_on_any_difference(damage, records, capsys):
     shown = capsys.readouterr()
     assert "differ" in shown.out + shown.err
     assert "Traceback" not in shown.err
+
+
+def test_objects_with_several_classes_are_counted(survey, tmp_path, capsys):
+    text = survey.read_text(encoding="utf-8").replace("0.02,Ceph", "0.02,RRab", 1)
+    survey.write_text(text, encoding="utf-8")
+    out = tmp_path / "out[/b]"
+    assert main(["convert", "table", str(survey), "--out", str(out)]) == 0
+    assert main(["inspect", str(out)]) == 0
+    assert capsys.readouterr().out.count("1 object with several classes") == 2
+    next(out.glob("*.tfrecord")).write_bytes(b"")
+    assert main(["verify", str(out)]) == 1
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "differs from its manifest" in shown

@@ -461,3 +461,52 @@ def test_convert_on_real_light_curves(tmp_path, shared):
     inside = (mag > low) & (mag < high)
     np.testing.assert_array_equal(curves[row["id"]].time, time[inside])
     assert all(check.passed for check in verify_records(tmp_path / "out"))
+
+
+@pytest.fixture
+def two_folders(tmp_path):
+    """Two files of one name with different stars, and no column for the object."""
+    for folder, mag in (("f1", 15), ("f2", 18)):
+        (tmp_path / folder).mkdir()
+        rows = "".join(f"{day},{mag},0.1\n" for day in range(6))
+        (tmp_path / folder / "0001.csv").write_text(rows)
+    return tmp_path
+
+
+def test_files_of_one_name_are_not_one_light_curve(two_folders, keep_all):
+    folders = [two_folders / name for name in ("f1", "f2")]
+    out = two_folders / "out"
+    with pytest.raises(RecordError, match=r"f1.0001\.csv and .*f2.0001\.csv.*=0001"):
+        convert("table", folders, out, options=keep_all)
+    assert not out.exists()
+    # Named by the user they are, and one object in two passbands is no doubt.
+    listed = two_folders / "list.csv"
+    listed.write_text("object_id,path\na,f1/0001.csv\na,f2/0001.csv\n")
+    assert convert("table", listed, out, options=keep_all).num_observations == 6
+    shutil.rmtree(out)
+    listed.write_text("path,passband\nf1/0001.csv,V\nf2/0001.csv,I\n")
+    assert convert("table", listed, out, options=keep_all).num_observations == 12
+
+
+@pytest.mark.parametrize("rows_per_partition", [5, 1000], ids=["disk", "memory"])
+def test_convert_into_a_folder_with_brackets(
+    tmp_path, survey_tables, rows_per_partition
+):
+    options = SMALL.replace(rows_per_partition=rows_per_partition)
+    out = tmp_path / "out[1]"
+    convert_tables(survey_tables(), out, options)
+    assert all(result.passed for result in verify_records(out))
+
+
+def test_folder_that_cannot_be_written_is_named(tmp_path, survey_tables):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"can be written.*out=.*file.out"):
+        convert_tables(survey_tables(), tmp_path / "file" / "out", SMALL)
+
+
+def test_passband_of_an_input_without_passbands_says_what_to_do(
+    tmp_path, two_folders, keep_all
+):
+    options = keep_all.replace(passbands=("V",))
+    with pytest.raises(ConfigError, match=r"names none.*--file-passband V"):
+        convert("table", two_folders / "f1", tmp_path / "out", options=options)
