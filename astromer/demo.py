@@ -18,6 +18,7 @@ from astromer.errors import ConfigError
 from astromer.figures import plot_embedding_map, plot_reconstructions, save_figure
 from astromer.inference import Embeddings
 from astromer.model import Astromer
+from astromer.presets import find_preset
 from astromer.records import convert, read_records
 from astromer.simulate import (
     CLASS_NAMES,
@@ -119,6 +120,7 @@ def run_demo(
         If the preset does not exist.
     """
     start = time.monotonic()
+    find_preset(preset)  # now, and not after the survey was made
     say = report or (lambda _: None)
     out = _prepare(Path(out))
 
@@ -158,7 +160,7 @@ def run_demo(
     path = unlabeled.write(out / "embeddings.parquet")
     say(
         f"Embedded {len(labeled) + len(unlabeled)} light curves with the preset "
-        f"`{preset}`: {unlabeled.embedding.shape[1]} numbers each."
+        f"`{preset}`: all its blocks, {unlabeled.embedding.shape[1]} numbers each."
     )
 
     names = list(manifest.label_map)

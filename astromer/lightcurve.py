@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FRAME_COLUMNS",
     "MISSING_MAG",
+    "MOST_TIME_STEP_D",
     "LightCurve",
     "is_frame",
     "light_curves_from_frame",
@@ -30,6 +31,9 @@ __all__ = [
 FRAME_COLUMNS = ("object_id", "passband", "time", "mag", "mag_err", "class_name")
 """Columns of a long frame, one row per observation; time and magnitudes are
 needed, with their uncertainties."""
+
+MOST_TIME_STEP_D: Final = 0.01
+"""Steps of rounded times above which a light curve is refused [d]."""
 
 MISSING_MAG: Final = 99.0
 """Magnitudes and uncertainties of this size or more are codes, e.g. -99 [mag]."""
@@ -65,7 +69,8 @@ class LightCurve:
     ------
     LightCurveError
         If the arrays are empty, not one-dimensional, of different lengths, not
-        finite, or hold missing-value codes, or if an uncertainty is negative.
+        finite, or hold missing-value codes, or if an uncertainty is negative, or times
+        are float32 and so large that they step by more than `MOST_TIME_STEP_D`.
 
     Examples
     --------
@@ -222,8 +227,10 @@ class LightCurve:
         LightCurveError
             If the shape is not ``(n, 3)`` or the values are not valid.
         """
-        # float64 throughout: a float32 array has already lost minutes of MJD.
         try:
+            times = np.asarray(observations)[..., :1]
+            _check_precision(times, f'object_id="{attributes.get("object_id", "")}"')
+            # float64 throughout: magnitudes of a float64 array are rounded once.
             array = np.asarray(observations, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise LightCurveError(
@@ -484,7 +491,12 @@ def _as_frame(table: Any) -> Any:
 
 
 def _as_text(value: object) -> str:
-    """Return a name as text; FITS tables give bytes."""
+    """Return a name as text; FITS tables give bytes.
+
+    Integers become floats in a pandas column in which one is missing.
+    """
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        value = int(value)
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
@@ -557,12 +569,18 @@ def _as_column(values: ArrayLike, dtype: Any, name: str, where: str) -> NDArray[
             f"`{name}` must hold numbers. Received: dates or durations for {where}. "
             "Convert them to days first, e.g. MJD."
         )
+    if np.iscomplexobj(values):
+        raise LightCurveError(
+            f"`{name}` must hold numbers. Received: complex numbers for {where}."
+        )
     try:
         if isinstance(values, np.ma.MaskedArray):
             values = np.ma.filled(values.astype(np.float64), np.nan)
         # Too large for float32 becomes infinite, which is refused by name below.
         with np.errstate(over="ignore"):
             array = np.array(values, dtype=dtype)
+        if name == "time":
+            _check_precision(np.asarray(values), where)
     except (TypeError, ValueError) as error:
         raise LightCurveError(
             f"`{name}` must hold numbers. Received: {name} that is not numeric "
@@ -574,6 +592,21 @@ def _as_column(values: ArrayLike, dtype: Any, name: str, where: str) -> NDArray[
             f"Received: shape={array.shape} for {where}."
         )
     return array
+
+
+def _check_precision(time: NDArray[Any], where: str) -> None:
+    """Refuse times that were rounded to coarse steps before they came here."""
+    if time.dtype.kind != "f" or time.dtype.itemsize >= 8 or not time.size:
+        return
+    largest = np.nanmax(np.abs(time))
+    step = float(np.spacing(largest))
+    if np.isfinite(largest) and step > MOST_TIME_STEP_D:
+        raise LightCurveError(
+            "`time` must be float64 where its numbers are large. "
+            f"Received: {time.dtype} near {largest:.0f} in steps of {step:g} d "
+            f"for {where}. Read the column as float64; or use days since some "
+            "epoch, e.g. MJD."
+        )
 
 
 def _plain(values: Any) -> NDArray[np.float64]:

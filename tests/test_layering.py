@@ -13,7 +13,16 @@ PACKAGE = Path(__file__).resolve().parents[1] / "astromer"
 
 # A room may import itself, the rooms named here, and whatever those may import where
 # that is named too: nothing is inherited. The ground knows nothing of astronomy.
-GROUND = {"_version", "ahead", "bundled", "errors", "lazy", "progress", "wire"}
+GROUND = {
+    "_version",
+    "ahead",
+    "bundled",
+    "errors",
+    "lazy",
+    "outputs",
+    "progress",
+    "wire",
+}
 READING = {"lightcurve", "surveys", "records"}
 MODELLING = {"batch", "models", "presets"}
 WORKING = GROUND | READING | MODELLING | {"pipeline"}
@@ -26,6 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "bundled": set(),
     "errors": set(),
     "lazy": set(),
+    "outputs": {"errors"},
     "progress": set(),
     "wire": set(),
     "batch": GROUND,

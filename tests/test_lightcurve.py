@@ -466,3 +466,40 @@ def test_time_series_without_astropy_says_how_to_get_it(curve, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "astropy", None)
     with pytest.raises(ImportError, match="pip install astropy"):
         curve.to_time_series()
+
+
+@pytest.mark.parametrize("make", ["columns", "array", "frame"])
+def test_coarse_times_are_refused(make):
+    """Near 2,450,000 float32 steps by a quarter of a day: no period survives it."""
+    days = np.arange(3)
+    for epoch, refused in ((2_450_000.0, True), (50_000.0, False), (0.0, False)):
+        time = (days + epoch).astype(np.float32)
+        ones = np.ones(3, np.float32)
+
+        def build(time=time, ones=ones):
+            if make == "columns":
+                return LightCurve(time, ones, ones)
+            if make == "array":
+                return LightCurve.from_array(np.column_stack([time, ones, ones]))
+            return LightCurve.from_frame(
+                pd.DataFrame({"time": time, "mag": ones, "mag_err": ones})
+            )
+
+        if refused:
+            with pytest.raises(LightCurveError, match=r"float32 near .*0\.25 d"):
+                build()
+        else:
+            np.testing.assert_array_equal(build().time, days + epoch)
+
+
+def test_complex_numbers_are_refused():
+    with pytest.raises(LightCurveError, match=r"`time` must hold numbers.*complex"):
+        LightCurve(np.array([1j]), [15.0], [0.1])
+
+
+def test_integers_that_became_floats_are_integers_again(make_frame):
+    name = 1001006006382.0
+    frame = make_frame(long_table(object_id=[name] * 5, class_name=[2.0] * 5))
+    curves = light_curves_from_frame(frame)
+    assert {(c.object_id, c.class_name) for c in curves} == {("1001006006382", "2")}
+    assert LightCurve([1.0], [15.0], [0.1], object_id=1.5).object_id == "1.5"

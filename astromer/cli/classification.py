@@ -51,9 +51,9 @@ def predict(
     find_preset(preset)  # before TensorFlow, whose import takes seconds
     terminal.start_tensorflow()
     from astromer import Classifier, Dropped, inference
-    from astromer.inference.tables import check_suffix
+    from astromer.inference.tables import check_result
 
-    check_suffix(out)
+    check_result(out)
     model = Classifier.from_pretrained(preset)
     dropped = Dropped()
     start = time.monotonic()

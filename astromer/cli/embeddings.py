@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
@@ -91,11 +91,12 @@ def embed(
     """Write one embedding per light curve, in the order of the input."""
     find_preset(preset)  # before TensorFlow, whose import takes seconds
     terminal.start_tensorflow()
-    from astromer import Astromer, Dropped, inference
-    from astromer.inference.tables import check_suffix, write_parts
+    from astromer import Dropped, inference
+    from astromer.inference.runner import own_encoder
+    from astromer.inference.tables import check_result, write_parts
 
-    check_suffix(out)
-    model = Astromer.from_pretrained(preset)
+    check_result(out)
+    model = load_preset(preset)
     dropped = Dropped()
     start = time.monotonic()
     with show_progress() as progress:
@@ -114,7 +115,7 @@ def embed(
         number = write_parts(out, parts)
     seconds = time.monotonic() - start
     report_dropped(dropped)
-    config = model.config
+    config = own_encoder(model).config
     dim = config.hidden_dim if per == "observation" else config.vector_channels
     terminal.output(
         f"[bold]{terminal.counted(number, 'embedding')}[/bold] of "
@@ -149,10 +150,12 @@ def reconstruct(
     """Write each observation with the magnitude that the model gives for it."""
     find_preset(preset)  # before TensorFlow, whose import takes seconds
     terminal.start_tensorflow()
-    from astromer import Astromer, Dropped, inference
-    from astromer.inference.tables import check_suffix
+    import numpy as np
 
-    check_suffix(out)
+    from astromer import Astromer, Dropped, inference
+    from astromer.inference.tables import check_result
+
+    check_result(out)
     model = Astromer.from_pretrained(preset)
     dropped = Dropped()
     start = time.monotonic()
@@ -173,12 +176,23 @@ def reconstruct(
     seconds = time.monotonic() - start
     report_dropped(dropped)
     number = len(reconstructions)
+    known = np.isfinite(reconstructions.reconstruction).any()
+    rmse = f"RMSE {reconstructions.rmse:.4f} mag"
     terminal.output(
         f"[bold]{terminal.counted(number, 'observation')}[/bold] reconstructed, "
-        f"RMSE {reconstructions.rmse:.4f} mag, in {terminal.duration(seconds)} "
+        f"{rmse if known else 'none of them from another one'}, in {terminal.duration(seconds)} "
         f"({terminal.rate(number, seconds, 'observations')}), "
         f"{terminal.size(out.stat().st_size)} in {escape(str(out))}"
     )
+
+
+def load_preset(preset: str) -> Any:
+    """Load a model of either kind; a classifier embeds with its own encoder."""
+    from astromer import Astromer, Classifier
+    from astromer.presets.registry import CONFIG_NAME, read_json
+
+    kind = read_json(find_preset(preset) / CONFIG_NAME).get("kind")
+    return (Classifier if kind == "classifier" else Astromer).from_pretrained(preset)
 
 
 def report_dropped(dropped: Dropped) -> None:

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from astromer.cli import terminal
-from astromer.cli.embeddings import Preset
+from astromer.cli.embeddings import Preset, load_preset
 from astromer.presets import find_preset
 
 __all__ = ["export"]
@@ -39,11 +39,11 @@ def export(
     """
     find_preset(preset)  # before TensorFlow, whose import takes seconds
     terminal.start_tensorflow()
-    from astromer import Astromer, inference
+    from astromer import inference
 
     inference.check_export_path(out, format)
     start = time.monotonic()
-    exported = inference.export(Astromer.from_pretrained(preset), out, format=format)
+    exported = inference.export(load_preset(preset), out, format=format)
     terminal.output(
         f"[bold]{escape(str(exported.path))}[/bold]: {exported.format}, "
         f"{terminal.size(exported.num_bytes)}, within "

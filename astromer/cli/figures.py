@@ -420,6 +420,7 @@ def gamma(
     out: Out,
     dataset: Dataset = None,
     method: Method = None,
+    classifier: Classifier = None,
     dpi: Dpi = 300,
 ) -> None:
     """Plot the weights that a classifier gives to the outputs of the blocks."""
@@ -427,7 +428,8 @@ def gamma(
     from astromer.figures import plot_gamma
     from astromer.figures.results import layer_weights
 
-    weights = layer_weights(_rows(results, dataset=dataset, method=method))
+    rows = _rows(results, dataset=dataset, method=method, classifier=classifier)
+    weights = layer_weights(rows)
     _save(
         plot_gamma(weights), out, dpi, terminal.counted(len(weights), "training size")
     )

@@ -63,10 +63,10 @@ def search(
 ) -> None:
     """Find the light curves that are most like others, without labels."""
     from astromer.inference import Embeddings
-    from astromer.inference.tables import check_suffix
+    from astromer.inference.tables import check_result
 
     if out is not None:
-        check_suffix(out)
+        check_result(out)
     searched = Embeddings.read(embeddings)
     queries = _queries(searched, objects or [], like)
     matches = searched.search(queries, k=k)
@@ -116,10 +116,10 @@ def anomalies(
     import numpy as np
 
     from astromer.inference import Embeddings
-    from astromer.inference.tables import check_suffix, write_table
+    from astromer.inference.tables import check_result, write_table
 
     if out is not None:
-        check_suffix(out)
+        check_result(out)
     read = Embeddings.read(embeddings)
     scores = read.anomaly(k=k)
     order = np.argsort(-scores, kind="stable")

@@ -175,6 +175,12 @@ def plot_time_steps(steps: Mapping[str, ArrayLike], *, ax: Axes | None = None) -
         If a sample is empty or holds a step that is negative or not finite, or zeros
         alone.
     """
+    for name, values in steps.items():
+        if np.size(values) == 0:
+            raise ConfigError(
+                "A time step needs a light curve with two observations. "
+                f'Received: none in the sample "{name}". Leave the sample out.'
+            )
     samples = _samples("steps", steps)
     for name, values in samples.items():
         if (values < 0).any() or not (values > 0).any():

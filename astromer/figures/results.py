@@ -240,7 +240,8 @@ def _facts(row: Row) -> list[dict[str, Any]]:
 def _several(what: str, rows: Sequence[Row]) -> ConfigError:
     return ConfigError(
         f"There are {what} of several methods. Received: {_methods(rows)}. "
-        "Select one data set, method and classifier."
+        "Select one data set, method and classifier: `--dataset`, `--method`, "
+        "`--classifier`, or `select_rows`."
     )
 
 

@@ -298,7 +298,8 @@ def _f1_grid(
         if np.isfinite(mean[cell]):
             raise ConfigError(
                 "A row stands for a bar. Received: several rows with "
-                f'method="{name}", samples_per_class={size:g}. Select one data set.'
+                f'method="{name}", samples_per_class={size:g}. '
+                "Select one data set: `--dataset`, or `select_rows`."
             )
         mean[cell], deviation[cell] = value, std
     return methods, sizes, mean, deviation

@@ -21,6 +21,7 @@ from matplotlib.legend import Legend
 from matplotlib.ticker import AutoMinorLocator, MaxNLocator
 
 from astromer.errors import ConfigError
+from astromer.outputs import check_output
 
 __all__ = [
     "COLORS",
@@ -250,7 +251,8 @@ def check_format(path: str | Path) -> Path:
     Raises
     ------
     ConfigError
-        If the suffix is not ``.png``, ``.pdf`` or ``.svg``.
+        If the suffix is not ``.png``, ``.pdf`` or ``.svg``, or no file can be written
+        there.
     """
     path = Path(path)
     if path.suffix.lower() not in _FORMATS:
@@ -258,7 +260,7 @@ def check_format(path: str | Path) -> Path:
             f"A figure is saved as {', '.join(_FORMATS)}. "
             f'Received: path="{path}". Name the file accordingly.'
         )
-    return path
+    return check_output(path)
 
 
 def save_figure(

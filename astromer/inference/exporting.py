@@ -34,6 +34,7 @@ from astromer.inference.runtimes import (
 from astromer.models import ClassifierNetwork, Encoder, EncoderConfig, Reconstructor
 from astromer.models.heads import MaskedMax
 from astromer.models.layers import MaskedMean
+from astromer.outputs import check_output
 
 __all__ = [
     "EXPORT_TOLERANCE",
@@ -161,7 +162,9 @@ def check_export_path(path: str | Path, format: str) -> Path:  # noqa: A002
     if path.suffix != suffix or (suffix and path.is_dir()):
         ends = f"a file that ends in {suffix}" if suffix else "a folder without suffix"
         raise ConfigError(f'format="{format}" writes {ends}. Received: path={path}.')
-    if not suffix and path.exists() and not _is_saved_model(path):
+    if suffix:
+        return check_output(path)
+    if path.exists() and not _is_saved_model(path):
         raise ConfigError(
             "A SavedModel replaces nothing but another. "
             f"Received: path={path}, which is something else. Name a new folder."

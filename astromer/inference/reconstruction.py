@@ -22,7 +22,7 @@ from astromer.inference.tables import Table
 from astromer.lightcurve import LightCurve
 from astromer.models import Reconstructor
 from astromer.pipeline import Normalization, WindowArrays
-from astromer.pipeline.options import check_not_negative
+from astromer.pipeline.options import check_integer, check_not_negative
 from astromer.progress import Progress
 from astromer.surveys import Dropped
 
@@ -114,6 +114,7 @@ def reconstruct(
             f"Received: num_folds={num_folds}."
         )
     check_batch_size(batch_size)
+    check_integer(seed=seed)
     light_curves, number = iterate_light_curves(
         source,
         survey=survey,

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astromer.errors import ConfigError
+from astromer.outputs import check_output
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SUFFIXES",
     "Table",
-    "check_suffix",
+    "check_result",
     "read_table",
     "write_parts",
     "write_table",
@@ -97,6 +98,11 @@ def check_suffix(path: str | Path) -> Path:
     return path
 
 
+def check_result(path: str | Path) -> Path:
+    """Return the path if a result can be written there, else raise ConfigError."""
+    return check_output(check_suffix(path))
+
+
 def write_table(path: str | Path, columns: Mapping[str, NDArray[Any]]) -> Path:
     """Write equally long columns; two-dimensional ones hold a vector per row.
 
@@ -115,9 +121,9 @@ def write_table(path: str | Path, columns: Mapping[str, NDArray[Any]]) -> Path:
     Raises
     ------
     ConfigError
-        If the suffix is another one.
+        If the suffix is another one, or the file cannot be written.
     """
-    path = check_suffix(path)
+    path = check_result(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with _whole(path) as made:
         if path.suffix == ".npz":
@@ -197,9 +203,9 @@ def write_parts(path: str | Path, parts: Iterable[Table]) -> int:
     Raises
     ------
     ConfigError
-        If the suffix is another one.
+        If the suffix is another one, or the file cannot be written.
     """
-    path = check_suffix(path)
+    path = check_result(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".npz":
         columns = [part.columns() for part in parts]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from astromer.errors import ConfigError
 from astromer.inference.tables import Table, read_table
+from astromer.pipeline.options import check_positive
 
 __all__ = ["Embeddings", "Matches"]
 
@@ -103,8 +104,30 @@ class Embeddings(Table):
         Returns
         -------
         embeddings : Embeddings
+
+        Raises
+        ------
+        ConfigError
+            If a number is no row, or there is not a boolean per row.
         """
-        return type(self)(**{n: column[rows] for n, column in self.columns().items()})
+        chosen = np.asarray(rows)
+        if chosen.dtype == bool:
+            suits = chosen.shape == (len(self),)
+        else:
+            suits = chosen.ndim == 1 and (
+                len(chosen) == 0
+                or (
+                    (chosen.dtype.kind in "iu" and -len(self) <= chosen.min())
+                    and chosen.max() < len(self)
+                )
+            )
+        if not suits:
+            raise ConfigError(
+                f"`rows` must be numbers of the {len(self)} rows, or a boolean for each. "
+                f"Received: rows={rows!r}."
+            )
+        chosen = chosen if len(chosen) else chosen.astype(np.int64)
+        return type(self)(**{n: column[chosen] for n, column in self.columns().items()})
 
     def search(self, queries: Embeddings | None = None, *, k: int = 10) -> Matches:
         """Find the light curves most similar to others, without any label.
@@ -131,6 +154,11 @@ class Embeddings(Table):
             If the vectors differ in size, or there are fewer than `k` other objects.
         """
         asked = self if queries is None else queries
+        if not isinstance(asked, Embeddings):
+            raise ConfigError(
+                "`queries` must be embeddings, as `embed`, `read` and `take` give them. "
+                f"Received: {type(asked).__name__}."
+            )
         found, similarity = self._nearest(asked, k, own=queries is None)
         query = np.repeat(np.arange(len(asked)), k)
         row = found.ravel()
@@ -182,8 +210,7 @@ class Embeddings(Table):
                 "Queries must be embedded as what is searched: with the same preset "
                 f"and layers. Received: vectors of {asked} values, and of {dim}."
             )
-        if k < 1:
-            raise ConfigError(f"`k` must be at least 1. Received: k={k}.")
+        check_positive(k=k)
         for vectors in (self.embedding, queries.embedding):
             bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
             if len(bad):

@@ -210,16 +210,22 @@ class PeriodSearch(keras.layers.Layer):
         rows, half = self._rows, self._columns // 2
         # Row r holds the frequencies r C + 1 to (r + 1) C about its middle; each is
         # half a step and some whole ones above or below.
-        first = _cycles(time[:, None, :] * np.float32(self._step * (half + 0.5)))
-        pace = _cycles(time[:, None, :] * np.float32(self._step * self._columns))
+        first = _cycles(
+            ops.expand_dims(time, 1) * np.float32(self._step * (half + 0.5))
+        )
+        pace = _cycles(
+            ops.expand_dims(time, 1) * np.float32(self._step * self._columns)
+        )
         numbers = np.arange(rows, dtype=np.float32)[:, None]
         middle = _TWO_PI * _cycles(first + _cycles(ops.multiply(pace, numbers)))
         offset = (np.arange(half) + 0.5) * self._step
-        offset = _cycles(ops.multiply(time[:, :, None], offset.astype(np.float32)))
+        offset = _cycles(
+            ops.multiply(ops.expand_dims(time, 2), offset.astype(np.float32))
+        )
         offset = _TWO_PI * offset
         middle = ops.concatenate([ops.cos(middle), ops.sin(middle)], axis=1)
         offset = ops.concatenate([ops.cos(offset), ops.sin(offset)], axis=2)
-        products = ops.matmul(middle * values[:, None, :], offset)
+        products = ops.matmul(middle * ops.expand_dims(values, 1), offset)
         cos_cos, cos_sin = products[:, :rows, :half], products[:, :rows, half:]
         sin_cos, sin_sin = products[:, rows:, :half], products[:, rows:, half:]
         above = ops.square(cos_cos - sin_sin) + ops.square(sin_cos + cos_sin)
@@ -234,7 +240,7 @@ class PeriodSearch(keras.layers.Layer):
         peaks = ops.where(is_peak, height, 0.0 * height)
         peaks = peaks - _handicap(np.arange(height.shape[1], dtype=np.float32))
         bins = ops.cast(ops.top_k(peaks, NUM_PEAKS)[1], "int32")
-        within = ops.take_along_axis(power, bins[:, :, None], axis=1)
+        within = ops.take_along_axis(power, ops.expand_dims(bins, 2), axis=1)
         within = within - np.float32(_TIE / _BIN) * np.arange(_BIN, dtype=np.float32)
         index = bins * _BIN + _argmax(within)
         return (ops.cast(index, "float32") + 1.0) * np.float32(self._step)
@@ -268,7 +274,7 @@ class PeriodSearch(keras.layers.Layer):
         frequencies, shares = [], []
         handicap = _handicap(fits.frequency / np.float32(_BIN * self._step))
         for _ in range(self.num_periods):
-            best = _argmax(explained - handicap)[:, None]
+            best = ops.expand_dims(_argmax(explained - handicap), 1)
             chosen = ops.take_along_axis(fits.frequency, best, axis=1)
             frequencies.append(chosen)
             shares.append(ops.take_along_axis(explained, best, axis=1))
@@ -291,7 +297,8 @@ class PeriodSearch(keras.layers.Layer):
         profile = profile - np.float32(_TIE) * np.arange(_PHASES, dtype=np.float32)
         start = ops.cast(_argmax(profile), "float32") * (_TWO_PI / _PHASES)
         angle = ops.multiply(
-            start[..., None], np.arange(1, self.num_harmonics + 1, dtype=np.float32)
+            ops.expand_dims(start, -1),
+            np.arange(1, self.num_harmonics + 1, dtype=np.float32),
         )
         cosine, sine = fits.coefficients[..., 1::2], fits.coefficients[..., 2::2]
         turned = ops.stack(
@@ -307,21 +314,23 @@ class PeriodSearch(keras.layers.Layer):
         self, time: Any, fits: _Fits, turned: Any, share: Any
     ) -> Any:
         _, start = turned
-        phase = _TWO_PI * _cycles(time[:, :, None] * fits.frequency[:, None, :])
+        phase = _TWO_PI * _cycles(
+            ops.expand_dims(time, 2) * ops.expand_dims(fits.frequency, 1)
+        )
         original = []
         waves = []
         for order in range(1, self.num_harmonics + 1):
             angle = phase * float(order)
             original += [ops.cos(angle), ops.sin(angle)]
-            angle = (phase - start[:, None, :]) * float(order)
+            angle = (phase - ops.expand_dims(start, 1)) * float(order)
             waves += [ops.cos(angle), ops.sin(angle)]
         original = ops.stack(original, axis=-1)  # (batch, size, K, 2 H)
-        coefficients = fits.coefficients[:, None]
+        coefficients = ops.expand_dims(fits.coefficients, 1)
         fitted = coefficients[..., 0] + ops.sum(
             original * coefficients[..., 1:], axis=-1
         )
-        waves = ops.stack(waves, axis=-1) * share[:, None, :, None]
-        channels = ops.concatenate([fitted[..., None], waves], axis=-1)
+        waves = ops.stack(waves, axis=-1) * ops.expand_dims(share, (1, 3))
+        channels = ops.concatenate([ops.expand_dims(fitted, -1), waves], axis=-1)
         width = self.num_periods * (2 * self.num_harmonics + 1)
         return ops.reshape(channels, (-1, ops.shape(time)[1], width))
 
@@ -331,15 +340,15 @@ class PeriodSearch(keras.layers.Layer):
         span = math.log(self.max_frequency) - lowest
         place = (ops.log(ops.maximum(fits.frequency, self._step / 2)) - lowest) / span
         angle = ops.multiply(
-            place[..., None],
+            ops.expand_dims(place, -1),
             np.pi * np.arange(1, PERIOD_CHANNELS + 1, dtype=np.float32),
         )
         flat = ops.reshape(harmonics, (-1, self.num_periods, 2 * self.num_harmonics))
         parts = [
             ops.cos(angle),
             ops.sin(angle),
-            place[..., None],
-            share[..., None],
+            ops.expand_dims(place, -1),
+            ops.expand_dims(share, -1),
             flat,
         ]
         values = ops.concatenate(parts, axis=-1)
@@ -367,8 +376,8 @@ def _moments(scaled: Any, weight: Any) -> tuple[Any, Any]:
 
 def _scale_back(fits: _Fits, mean: Any, scatter: Any) -> _Fits:
     """Return fits in the units that magnitudes had before these were taken off."""
-    coefficients = scatter[..., None] * fits.coefficients
-    mean = mean[..., None] + coefficients[..., :1]
+    coefficients = ops.expand_dims(scatter, -1) * fits.coefficients
+    mean = ops.expand_dims(mean, -1) + coefficients[..., :1]
     return fits._replace(
         coefficients=ops.concatenate([mean, coefficients[..., 1:]], axis=-1)
     )
@@ -382,7 +391,7 @@ def fit_harmonics(
     The normal equations hold nothing but sums of powers of one complex exponential.
     The ridge is that of harmonics expected to fall with their order.
     """
-    phase = _TWO_PI * _cycles(frequency[:, :, None] * time[:, None, :])
+    phase = _TWO_PI * _cycles(ops.expand_dims(frequency, 2) * ops.expand_dims(time, 1))
     columns = ops.stack([weight, weight * values], axis=-1)
     orders = range(1, 2 * num_harmonics + 1)
     real, imaginary = [], []
@@ -412,8 +421,8 @@ def fit_around_peaks(
     exponential, at half its frequency. Below and above, they are products with powers
     of a slow one, which all peaks of a window share: a third factor in the sums.
     """
-    half = 0.5 * peaks[:, :, None] * time[:, None, :]
-    slow = (0.5 * offset) * time[:, None, :]
+    half = 0.5 * ops.expand_dims(peaks, 2) * ops.expand_dims(time, 1)
+    slow = (0.5 * offset) * ops.expand_dims(time, 1)
     phase = _TWO_PI * _cycles(ops.concatenate([half, slow], axis=1))
     columns = ops.stack([weight, weight * values], axis=-1)
     # Harmonics of half a frequency, and then those of a whole one not yet among them.
@@ -424,8 +433,8 @@ def fit_around_peaks(
         factors = ops.concatenate(
             [
                 columns,
-                columns * cosine[:, -1, :, None],
-                columns * sine[:, -1, :, None],
+                columns * ops.expand_dims(cosine[:, -1], 2),
+                columns * ops.expand_dims(sine[:, -1], 2),
             ],
             axis=-1,
         )
@@ -445,7 +454,7 @@ def fit_around_peaks(
         each = ops.stack([ops.take(each, place, axis=3) for place in places], axis=2)
         return ops.reshape(each, (-1, peaks.shape[1] * 6, len(at_half), 2))
 
-    tried = peaks[:, :, None] + np.array([-offset, 0.0, offset], np.float32)
+    tried = ops.expand_dims(peaks, 2) + np.array([-offset, 0.0, offset], np.float32)
     tried = ops.stack([tried, 0.5 * tried], axis=2)
     tried = ops.reshape(tried, (-1, peaks.shape[1] * 6))
     mean = ops.sum(weight * values, axis=1, keepdims=True)
@@ -474,7 +483,7 @@ def _solve(frequency: Any, real: Any, imaginary: Any, mean: Any, count: Any) -> 
     observations of weights, and of weights times values; `mean`, of shape (batch, 1),
     is the latter's power of zero.
     """
-    ones = ops.ones_like(frequency)[..., None]
+    ones = ops.expand_dims(ops.ones_like(frequency), -1)
     num_harmonics = real.shape[2] // 2
     size = 2 * num_harmonics + 1
     products = ops.matmul(
@@ -484,10 +493,10 @@ def _solve(frequency: Any, real: Any, imaginary: Any, mean: Any, count: Any) -> 
     matrix = ops.reshape(products, (-1, frequency.shape[1], size, size))
     waves = ops.stack([real[..., 1], imaginary[..., 1]], axis=-1)[:, :, :num_harmonics]
     waves = ops.reshape(waves, (-1, frequency.shape[1], size - 1))
-    vector = ops.concatenate([mean[..., None] * ones, waves], axis=-1)
+    vector = ops.concatenate([ops.expand_dims(mean, -1) * ones, waves], axis=-1)
     orders = (np.arange(size) + 1) // 2
     ridge = np.diag(_RIDGE * orders**2 + 1e-4).astype(np.float32)
-    matrix = matrix + ops.multiply(1.0 / count[:, :, None, None], ridge)
+    matrix = matrix + ops.multiply(1.0 / ops.expand_dims(count, (2, 3)), ridge)
     coefficients = solve_positive(matrix, vector)
     return _Fits(frequency, ops.sum(coefficients * vector, axis=-1), coefficients)
 
@@ -523,7 +532,7 @@ def solve_positive(matrix: Any, vector: Any) -> Any:
     exported file has.
     """
     size = matrix.shape[-1]
-    both = ops.concatenate([matrix, vector[..., None]], axis=-1)
+    both = ops.concatenate([matrix, ops.expand_dims(vector, -1)], axis=-1)
     for i in range(size):
         here = np.eye(size, dtype=np.float32)[i][:, None]
         pivot = both[..., i : i + 1, :] / both[..., i : i + 1, i : i + 1]

@@ -20,6 +20,7 @@ __all__ = [
     "Normalization",
     "Task",
     "Tiling",
+    "check_integer",
     "check_labels",
     "check_masking_task",
     "check_names",
@@ -173,6 +174,15 @@ def check_names(**options: tuple[str, Any]) -> None:
 
 def _is_integer(value: object) -> TypeGuard[int]:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def check_integer(**numbers: object) -> None:
+    """Raise ConfigError unless every number is an integer."""
+    for name, value in numbers.items():
+        if not _is_integer(value):
+            raise ConfigError(
+                f"`{name}` must be an integer. Received: {name}={value!r}."
+            )
 
 
 def check_positive(**sizes: object) -> None:

@@ -19,9 +19,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from astromer.errors import SurveyError
+from astromer.lightcurve import MOST_TIME_STEP_D
 from astromer.surveys.columns import comment_title, find_columns, has_columns
 from astromer.surveys.files import (
     Header,
@@ -177,12 +179,26 @@ def _parquet_batches(
                     f"`{role}` must hold numbers. Received: {frame.schema[role]} in "
                     f"column {roles[role]!r} of {path}. Write times as MJD in days."
                 )
+        _check_precision(path, frame["time"])
         words = [role for role in NUMBERS if frame.schema[role] == pl.String]
         frame = numbers_from_text(frame, words) if words else frame
         yield frame.with_columns(
             pl.col("line").cast(pl.UInt32, strict=False),
             *(pl.col(role).cast(number_type(role), strict=False) for role in NUMBERS),
             *(pl.col(role).cast(pl.String) for role in _TEXTS if role in roles),
+        )
+
+
+def _check_precision(path: Path, time: pl.Series) -> None:
+    if time.dtype != pl.Float32:
+        return
+    largest = time.drop_nulls().abs().to_numpy().max(initial=0)
+    step = float(np.spacing(largest))
+    if step > MOST_TIME_STEP_D:
+        raise SurveyError(
+            "Times must be float64 where their numbers are large. Received: "
+            f"path={path}, float32 near {largest:.0f} in steps of {step:g} d. "
+            "Write the file from times that were never rounded."
         )
 
 

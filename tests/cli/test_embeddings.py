@@ -264,3 +264,34 @@ def test_output_may_have_brackets_in_its_name(preset, survey, tmp_path, capsys):
     for command in ("embed", "reconstruct"):
         assert main([command, preset, survey, "--out", str(out)]) == 0
         assert "e[/v2].csv" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_single_observation_has_no_error_to_report(preset, tmp_path, capsys):
+    one = tmp_path / "one.csv"
+    one.write_text("object_id,passband,mjd,mag,err\na,V,58000,15,0.1\n")
+    arguments = ["reconstruct", str(preset), str(one)]
+    assert main([*arguments, "--out", str(tmp_path / "r.csv")]) == 0
+    shown = capsys.readouterr().out
+    assert "none of them from another one" in " ".join(shown.split())
+    assert "nan" not in shown
+
+
+def test_output_that_is_a_folder_is_refused_before_the_work(preset, survey, tmp_path):
+    out = tmp_path / "out.parquet"
+    out.mkdir()
+    assert main(["embed", str(preset), str(survey), "--out", str(out)]) == 2
+
+
+def test_embed_takes_a_classifier_with_its_own_encoder(survey, tmp_path, capsys):
+    from astromer import Astromer, Classifier
+
+    model = Astromer.from_pretrained(save_preset(tmp_path / "tiny"))
+    classifier = Classifier.from_astromer(model, ["a", "b"], seed=0)
+    classifier.save_pretrained(tmp_path / "classifier")
+    frames = []
+    for name in ("tiny", "classifier"):
+        out = tmp_path / f"{name}.parquet"
+        assert main(["embed", str(tmp_path / name), survey, "--out", str(out)]) == 0
+        frames.append(pl.read_parquet(out)["embedding"].to_numpy())
+    np.testing.assert_allclose(*frames, atol=1e-6)
+    assert capsys.readouterr().out.count(f"of {HIDDEN_DIM} values") == 2

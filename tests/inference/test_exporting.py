@@ -99,7 +99,8 @@ def test_onnx_file_gives_what_keras_gives_for_light_curves(exported, model, curv
     assert_same(found, by_keras(model, windows), windows.valid)
 
 
-def test_onnx_file_searches_periods_as_keras_does(rng, tmp_path):
+@pytest.mark.parametrize("kind", FORMATS)
+def test_file_searches_periods_as_keras_does(rng, tmp_path, kind):
     searching = make_model(
         residual="identity",
         window_size=60,
@@ -118,8 +119,9 @@ def test_onnx_file_searches_periods_as_keras_does(rng, tmp_path):
         for t, m, n in zip(time, mags, lengths, strict=True)
     ]
     windows = tile_windows(stars, searching.config.window_size)
-    export(searching, tmp_path / "periods.onnx", format="onnx")
-    found = run_file("onnx", tmp_path / "periods.onnx", as_inputs(windows))
+    path = tmp_path / f"periods{FORMAT_SUFFIXES[kind]}"
+    export(searching, path, format=kind)
+    found = run_file(kind, path, as_inputs(windows))
     assert_same(found, by_keras(searching, windows), windows.valid, atol=1e-3)
 
 

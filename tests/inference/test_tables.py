@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from astromer.errors import ConfigError
-from astromer.inference.tables import Table, check_suffix, write_parts, write_table
+from astromer.inference.tables import Table, check_result, write_parts, write_table
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_other_suffix_is_refused_before_anything_is_written(tmp_path, columns, n
     with pytest.raises(ConfigError, match=message):
         write_table(tmp_path / "new" / name, columns)
     with pytest.raises(ConfigError, match=message):
-        check_suffix(tmp_path / name)
+        check_result(tmp_path / name)
     assert not (tmp_path / "new").exists()
 
 
@@ -135,3 +135,22 @@ def test_table_that_cannot_be_written_leaves_what_was_there(tmp_path, columns, s
         write_table(path, {"time": columns["time"], "wrong": np.array([{}, [], "", 1])})
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".npz"])
+def test_place_that_takes_no_file_is_refused_before_the_work(tmp_path, suffix):
+    folder = tmp_path / f"folder{suffix}"
+    folder.mkdir()
+    file = tmp_path / "file"
+    file.write_text("")
+
+    def parts():
+        raise AssertionError("worked before it looked")
+        yield
+
+    for path, message in (
+        (folder, "which is a folder. Name a file in it"),
+        (file / f"x{suffix}", "but .*file is no folder. Name another place"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            write_parts(path, parts())

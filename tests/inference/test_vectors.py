@@ -187,10 +187,34 @@ def test_too_few_others_are_refused(embeddings):
         embeddings.search(k=60)
     with pytest.raises(ConfigError, match=message):
         embeddings.anomaly(k=60)
-    with pytest.raises(ConfigError, match=r"`k` must be at least 1. Received: k=0"):
+    with pytest.raises(ConfigError, match=r"`k` must be a positive integer. Received: k=0"):
         embeddings.search(k=0)
 
 
 def test_queries_of_another_size_are_refused(embeddings, rng):
     with pytest.raises(ConfigError, match=r"vectors of 3 values, and of 5"):
         embeddings.search(make(rng.normal(size=(2, 3))))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [0, [0.5], [99], [-99], [True], np.zeros((1, 1), int), ["a"]],
+    ids=["number", "fraction", "beyond", "before", "too few", "matrix", "text"],
+)
+def test_take_refuses_what_names_no_rows(embeddings, rows):
+    with pytest.raises(ConfigError, match="`rows` must be numbers of the"):
+        embeddings.take(rows)
+
+
+def test_take_of_nothing_is_empty(embeddings):
+    assert len(embeddings.take([])) == 0
+    assert len(embeddings.take(np.zeros(len(embeddings), bool))) == 0
+    last = embeddings.take([-1])
+    assert last.object_id[0] == embeddings.object_id[-1]
+
+
+def test_queries_and_k_are_checked(embeddings):
+    with pytest.raises(ConfigError, match=r"`queries` must be embeddings.*ndarray"):
+        embeddings.search(embeddings.embedding)
+    with pytest.raises(ConfigError, match=r"positive integer.*k=1\.5"):
+        embeddings.search(k=1.5)

@@ -330,3 +330,16 @@ def test_parquet_list_that_is_null_beside_others_is_refused(tmp_path, read):
     frame.write_parquet(tmp_path / "x.parquet")
     with pytest.raises(SurveyError, match=r"one length.*in row 2"):
         read("table", tmp_path / "x.parquet")
+
+
+def test_parquet_times_that_were_rounded_are_refused(tmp_path, read):
+    path = tmp_path / "x.parquet"
+    frame = pl.DataFrame({"id": ["a"] * 2, "mag": [15.0] * 2, "err": [0.1] * 2})
+    for epoch in (2_450_000, 50_000):
+        times = pl.Series("mjd", [epoch, None], dtype=pl.Float32)
+        frame.with_columns(times).write_parquet(path)
+        if epoch == 50_000:
+            assert read("table", path)["time"][0] == epoch
+            continue
+        with pytest.raises(SurveyError, match=r"float64.*x\.parquet, float32.*0\.25 d"):
+            read("table", path)
