@@ -25,6 +25,7 @@ from astromer.training import (
     ClassificationLoss,
     ReconstructionLoss,
     SignatureOptions,
+    check_takes_logits,
     classification_metrics,
     draw_views,
     fit_signature,
@@ -180,7 +181,8 @@ class Astromer(_PublicModel, Reconstructor):
             `ReconstructionLoss` if not given.
         metrics : list of keras.metrics.Metric, optional
             `reconstruction_metrics` if not given: R2 and RMSE of hidden observations,
-            RMSE of all.
+            RMSE of all. A callback of Keras that monitors one needs its ``mode``, e.g.
+            ``EarlyStopping("val_r2_hidden", mode="max")``.
         **kwargs
             Passed to `keras.Model.compile`.
         """
@@ -363,13 +365,14 @@ class Classifier(_PublicModel, ClassifierNetwork):
         ----------
         optimizer : str or keras.optimizers.Optimizer
         loss : str, keras.losses.Loss or callable, optional
-            Of logits; `ClassificationLoss` if not given.
+            Of logits, which is what the model gives; `ClassificationLoss` if not given.
         metrics : list of keras.metrics.Metric, optional
             `classification_metrics` if not given. They count windows; `classify` is
             what pools those of a star.
         **kwargs
             Passed to `keras.Model.compile`.
         """
+        check_takes_logits(loss)
         if metrics is None:
             metrics = classification_metrics(len(self.class_names))
         super().compile(

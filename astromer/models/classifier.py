@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Literal
 
 import keras
@@ -230,12 +231,30 @@ class ClassifierNetwork(ConfiguredModel):
         if self.encoder is None:
             return
         unfrozen = self.classifier_config.unfrozen_blocks
+        # The encoder's own flag, too: it is what Keras's users look at and set.
+        self.encoder.trainable = unfrozen == "all"
         for layer in self.encoder.layers:
             layer.trainable = unfrozen == "all"
         if unfrozen != "all":
             blocks = self.encoder.blocks
             for block in blocks[len(blocks) - unfrozen :]:
                 block.trainable = True
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        if isinstance(y, Mapping):
+            raise ConfigError(
+                "A classifier learns labels, one integer per window. Received: a "
+                f"dictionary with {', '.join(sorted(y))}. Take batches of "
+                '`load_dataset(..., task="classify")`.'
+            )
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
 
     def _maybe_symbolic_build(
         self, iterator: Any = None, data_batch: Any = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 import keras
 
@@ -12,12 +12,16 @@ from astromer.models.config import EncoderConfig
 
 __all__ = ["ConfiguredModel"]
 
+_SHUFFLE_PLACE: Final = 7
+"""Arguments of `keras.Model.fit` between `y` and `shuffle`, with it."""
+
 
 class ConfiguredModel(keras.Model):
     """A Keras model whose constructor takes configs, a seed, a name and a dtype.
 
     Subclasses set an attribute for each of their configs, and `seed`; saving and
-    loading follow from that.
+    loading follow from that. What is frozen stays so. (`keras.models.clone_model` gives
+    a plain model; ``type(model).from_config(model.get_config())`` one of the same kind.)
     """
 
     kind: ClassVar[str] = ""
@@ -49,38 +53,76 @@ class ConfiguredModel(keras.Model):
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
+        self.check_not_quantized()
         return {
             **{name: getattr(self, name).to_dict() for name in self.config_classes},
             "seed": self.seed,
             "name": self.name,
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
+            # By number: many names are new in every process.
+            "frozen": [
+                number
+                for number, layer in enumerate(self._holders())
+                if not layer.trainable
+            ],
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
         options = dict(config)
+        frozen = options.pop("frozen", None)
         for name, config_class in cls.config_classes.items():
             options[name] = config_class.from_dict(options[name])
         if isinstance(options.get("dtype"), dict):
             options["dtype"] = keras.saving.deserialize_keras_object(options["dtype"])
-        return cls(**options)
+        model = cls(**options)
+        if frozen is not None:
+            for number, layer in enumerate(model._holders()):
+                # A layer hands its flag down to those in it, which come later.
+                if layer.trainable == (number in frozen):
+                    layer.trainable = number not in frozen
+        return model
+
+    def check_not_quantized(self) -> None:
+        """Raise ConfigError if weights are quantized, which files cannot hold.
+
+        Raises
+        ------
+        ConfigError
+        """
+        modes = {
+            layer.path: mode
+            for layer in self._flatten_layers()
+            if (mode := getattr(layer, "quantization_mode", None)) is not None
+        }
+        if modes:
+            name, mode = next(iter(modes.items()))
+            raise ConfigError(
+                "Models are saved before they are quantized. Received: "
+                f'{len(modes)} quantized layers, e.g. "{name}" ({mode}). Save the model '
+                "in float32, and call `quantize` after loading it."
+            )
+
+    def _holders(self) -> list[keras.Layer]:
+        """Return the model and what in it holds variables, outer ones first."""
+        return [layer for layer in self._flatten_layers() if layer.variables]
 
     # Keras leaves it to whoever overrides `compile`, as children do.
     def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
-    def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train; see `keras.Model.fit`. Datasets keep their own order.
 
         Returns
         -------
         history : keras.callbacks.History
         """
-        if not isinstance(x, dict):
+        if not isinstance(x, dict) and len(args) < _SHUFFLE_PLACE:
             # Keras would warn that it does not shuffle what it cannot shuffle.
             kwargs.setdefault("shuffle", False)
-        return super().fit(x, y, **kwargs)
+        return super().fit(x, y, *args, **kwargs)
 
 
 def _check_strategy(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -28,7 +29,9 @@ class Reconstructor(ConfiguredModel):
 
     In `fit` and `evaluate` a batch is ``(inputs, targets)`` with the target names of
     `astromer.batch`. Any Keras loss works: it gets one value per observation and, as
-    sample weight, the probed mask times the weights. Metrics must have an
+    sample weight, the probed mask times the weights, and times the sample weights that
+    `fit` and `evaluate` take, one per window or observation. Metrics look at every
+    window alike and must have an
     attribute ``subset``, one of ``"hidden"``, ``"probed"``, ``"valid"``, which says on
     which observations they look.
 
@@ -104,7 +107,7 @@ class Reconstructor(ConfiguredModel):
         loss : str, keras.losses.Loss or callable
             Called with shapes ``(batch, window_size, 1)`` and a sample weight of
             shape ``(batch, window_size)``.
-        metrics : list of keras.metrics.Metric, optional
+        metrics : keras.metrics.Metric or list of them, optional
             Each with an attribute ``subset``.
         **kwargs
             Passed to `keras.Model.compile`.
@@ -112,10 +115,18 @@ class Reconstructor(ConfiguredModel):
         Raises
         ------
         ConfigError
-            If a metric does not say which observations it looks at, or the model lives
-            on several devices and an option does not work there.
+            If a metric does not say which observations it looks at, there are weighted
+            metrics, or the model lives on several devices and an option does not work
+            there.
         """
-        metrics = list(metrics or [])
+        if kwargs.get("weighted_metrics"):
+            raise ConfigError(
+                "Reconstruction metrics look at a subset of the observations. Received: "
+                f"weighted_metrics={kwargs['weighted_metrics']!r}. Give `metrics` "
+                "instead: those in `astromer.training` say which subset."
+            )
+        single = isinstance(metrics, keras.metrics.Metric)
+        metrics = [metrics] if single else list(metrics or [])
         for metric in metrics:
             if getattr(metric, "subset", None) not in _SUBSETS:
                 raise ConfigError(
@@ -147,9 +158,18 @@ class Reconstructor(ConfiguredModel):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        weight = ops.cast(y[batch.PROBED], "float32") * y[batch.WEIGHT]
+        _check_targets(y)
+        weight = ops.cast(y[batch.PROBED], "float32")
+        weight = weight * ops.cast(y[batch.WEIGHT], "float32")
+        if sample_weight is not None:
+            # Of arrays Keras gives every target the same one.
+            if isinstance(sample_weight, Mapping):
+                sample_weight = sample_weight[batch.MAG]
+            given = ops.cast(sample_weight, "float32")
+            weight = weight * (given[:, None] if len(given.shape) == 1 else given)
+        mag = ops.cast(y[batch.MAG], "float32")
         return super().compute_loss(
-            x, y[batch.MAG][..., None], y_pred[..., None], weight, training
+            x, mag[..., None], y_pred[..., None], weight, training
         )
 
     def compute_metrics(
@@ -178,3 +198,13 @@ class Reconstructor(ConfiguredModel):
 
 
 _SUBSETS = ("hidden", "probed", "valid")
+
+
+def _check_targets(y: Any) -> None:
+    if not isinstance(y, Mapping) or not set(batch.TARGETS).issubset(y):
+        received = sorted(y) if isinstance(y, Mapping) else type(y).__name__
+        raise ConfigError(
+            "Targets of a reconstruction are a dictionary with "
+            f"{', '.join(batch.TARGETS)}. Received: y={received}. Take batches of "
+            '`load_dataset(..., task="pretrain")` or `fixed_windows`.'
+        )

@@ -21,11 +21,17 @@ from astromer.presets.registry import (
 
 if TYPE_CHECKING:
     from astromer.presets.released import fetch_preset, import_released
-    from astromer.presets.storage import golden_difference, load_preset, save_preset
+    from astromer.presets.storage import (
+        check_metadata,
+        golden_difference,
+        load_preset,
+        save_preset,
+    )
 
 __all__ = [
     "OfficialWeights",
     "PresetInfo",
+    "check_metadata",
     "describe_preset",
     "downloads_folder",
     "fetch_preset",
@@ -42,6 +48,7 @@ __all__ = [
 
 
 _HOMES = {
+    "check_metadata": "storage",
     "fetch_preset": "released",
     "golden_difference": "storage",
     "import_released": "released",

@@ -15,7 +15,7 @@ import json
 import logging
 import platform
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -93,16 +93,12 @@ def save_preset(
     Raises
     ------
     ConfigError
-        If the metadata are not plain JSON values; nothing is written then.
+        If the metadata are not plain JSON values, or the model is quantized; nothing
+        is written then.
     """
     path = Path(path).expanduser()
-    try:
-        json.dumps(dict(metadata or {}))
-    except (TypeError, ValueError) as error:
-        raise ConfigError(
-            f"`metadata` must hold plain JSON values. Received: path={path} ({error}). "
-            "Turn arrays into lists and paths into text."
-        ) from error
+    check_metadata(metadata)
+    model.check_not_quantized()
     path.parent.mkdir(parents=True, exist_ok=True)
     # Beside it until it is whole: a full disk must leave the preset that was there.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".preset-") as folder:
@@ -114,6 +110,37 @@ def save_preset(
     return path
 
 
+def check_metadata(metadata: Mapping[str, Any] | None) -> None:
+    """Raise ConfigError unless facts of a preset can be written as JSON.
+
+    Parameters
+    ----------
+    metadata : mapping or None
+
+    Raises
+    ------
+    ConfigError
+    """
+    try:
+        json.dumps(dict(metadata or {}))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"`metadata` must hold plain JSON values. Received: {error}. "
+            "Turn arrays into lists and paths into text."
+        ) from error
+
+
+@contextlib.contextmanager
+def _without_optimizer(model: keras.Model) -> Iterator[None]:
+    """Hide an optimizer, whose moments Keras writes into weights files."""
+    optimizer = getattr(model, "optimizer", None)
+    model.optimizer = None
+    try:
+        yield
+    finally:
+        model.optimizer = optimizer
+
+
 def _write_preset(
     model: ConfiguredModel,
     folder: Path,
@@ -122,7 +149,8 @@ def _write_preset(
     card: str | None,
 ) -> None:
     """Write the files of a preset that will have this name."""
-    model.save_weights(folder / WEIGHTS_NAME)
+    with _without_optimizer(model):
+        model.save_weights(folder / WEIGHTS_NAME)
     config = {
         "format_version": FORMAT_VERSION,
         "kind": model.kind,
@@ -264,7 +292,8 @@ def golden_difference(name_or_path: str | Path, model: ConfiguredModel) -> float
 def _golden_outputs(
     model: ConfiguredModel, inputs: dict[str, NDArray[Any]]
 ) -> dict[str, NDArray[np.floating]]:
-    outputs = {_OUTPUTS[model.kind]: np.asarray(model(inputs, training=False))}
+    given = keras.ops.convert_to_numpy(model(inputs, training=False))
+    outputs = {_OUTPUTS[model.kind]: given}
     if model.kind == "reconstructor" and model.config.signature_dim:
         encoder = model.encoder
         signed = keras.Model(encoder.input, encoder.signature)(inputs)

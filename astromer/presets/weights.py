@@ -62,7 +62,8 @@ def _read(path: Path) -> dict[str, dict[str, NDArray[np.generic]]]:
     found: dict[str, dict[str, NDArray[np.generic]]] = {}
 
     def note(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
+        # An earlier version wrote the optimizer's moments, too.
+        if isinstance(item, h5py.Dataset) and not name.startswith("optimizer/"):
             place, _, number = name.rpartition(f"{_VARIABLES}/")
             found.setdefault(place, {})[number] = item[()]
 

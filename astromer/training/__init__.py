@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ClassificationLoss,
         MacroF1,
         balanced_class_weights,
+        check_takes_logits,
         classification_metrics,
     )
     from astromer.training.classifying import ClassifierResult, train_classifier
@@ -59,6 +60,7 @@ __all__ = [
     "Subset",
     "TrainingOptions",
     "balanced_class_weights",
+    "check_takes_logits",
     "classification_metrics",
     "contrastive_loss",
     "draw_views",
@@ -78,6 +80,7 @@ _HOMES = {
     "RMSE": "metrics",
     "Adam": "optimizers",
     "ClassificationLoss": "classification",
+    "check_takes_logits": "classification",
     "ClassifierResult": "classifying",
     "MacroF1": "classification",
     "ReconstructionLoss": "losses",

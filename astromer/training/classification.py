@@ -75,6 +75,7 @@ class ClassificationLoss(keras.losses.Loss):
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         logits = ops.cast(y_pred, "float32")
         number = logits.shape[-1]
+        _check_labels(y_true)
         label = ops.cast(ops.reshape(y_true, (-1,)), "int32")
         if self.class_weights is not None and len(self.class_weights) != number:
             raise ConfigError(
@@ -121,6 +122,8 @@ class MacroF1(keras.metrics.Metric):
         Number of logits.
     """
 
+    _direction = "up"  # read by Keras's callbacks
+
     def __init__(self, num_classes: int, name: str = "macro_f1", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
         self.num_classes = num_classes
@@ -129,6 +132,7 @@ class MacroF1(keras.metrics.Metric):
         )
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        _check_labels(y_true)
         label = ops.cast(ops.reshape(y_true, (-1,)), "int32")
         truth = ops.one_hot(label, self.num_classes, dtype="float32")
         if sample_weight is not None:
@@ -149,6 +153,15 @@ class MacroF1(keras.metrics.Metric):
         return {"num_classes": self.num_classes, "name": self.name}
 
 
+def _check_labels(y_true: Any) -> None:
+    shape = tuple(getattr(y_true, "shape", ()))
+    if len(shape) > 1 and shape[1:] != (1,):
+        raise ConfigError(
+            "Labels are integers, one per window. Received: labels of shape="
+            f"{shape}. Of one-hot labels take the argmax."
+        )
+
+
 def classification_metrics(num_classes: int) -> list[keras.metrics.Metric]:
     """Return the metrics that every classifier is judged by, on windows.
 
@@ -165,6 +178,31 @@ def classification_metrics(num_classes: int) -> list[keras.metrics.Metric]:
         keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
         MacroF1(num_classes),
     ]
+
+
+def check_takes_logits(loss: Any) -> None:
+    """Refuse a loss of Keras that would take logits for probabilities.
+
+    Parameters
+    ----------
+    loss : str, keras.losses.Loss or callable
+        What is to be compiled with.
+
+    Raises
+    ------
+    ConfigError
+        If it is a cross-entropy, by name or as an object, without ``from_logits``.
+    """
+    named = isinstance(loss, str) and "crossentropy" in loss
+    of_probabilities = (
+        isinstance(loss, keras.losses.Loss)
+        and loss.get_config().get("from_logits") is False
+    )
+    if named or of_probabilities:
+        raise ConfigError(
+            "A classifier gives logits, and this loss takes probabilities. Received: "
+            f"loss={loss!r}. Leave it out, or make it an object with from_logits=True."
+        )
 
 
 def balanced_class_weights(counts: Sequence[int]) -> list[float]:

@@ -14,7 +14,7 @@ from astromer.errors import ConfigError
 from astromer.lightcurve import LightCurve
 from astromer.models import ClassifierNetwork, EncoderConfig, Reconstructor
 from astromer.models.encoded import head_of
-from astromer.presets import describe_preset, load_preset
+from astromer.presets import check_metadata, describe_preset, load_preset
 from astromer.progress import TrainingProgress
 from astromer.training.card import markdown_table
 from astromer.training.classification import (
@@ -114,6 +114,7 @@ def train_classifier(
         As for `pretrain`; also if there are no labels, a class to validate or test is
         not among those to train on, or a class has one object to train on.
     """
+    check_metadata(metadata)
     folder = RunFolder.open(out, "train-classifier", resume=resume)
     chosen, table = resolve_options(ClassifierOptions, folder, options, overrides)
     if table is not None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from astromer.errors import ConfigError, unknown_name
 from astromer.lightcurve import LightCurve
 from astromer.models import Reconstructor
-from astromer.presets import describe_preset
+from astromer.presets import check_metadata, describe_preset
 from astromer.progress import TrainingProgress
 from astromer.training.data import Splits
 from astromer.training.options import FinetuneOptions
@@ -63,6 +63,7 @@ def finetune(
     ConfigError, PresetError, RecordError, RunError, WorkerError
         As for `pretrain`; also if a layer to train does not exist.
     """
+    check_metadata(metadata)
     folder = RunFolder.open(out, "finetune", resume=resume)
     objective = describe_preset(preset).metadata.get("objective")
     chosen, table = resolve_options(

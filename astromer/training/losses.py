@@ -56,7 +56,7 @@ class ReconstructionLoss(keras.losses.Loss):
         self.form = form
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        residual = ops.cast(y_true - y_pred, "float32")[..., 0]
+        residual = (ops.cast(y_true, "float32") - ops.cast(y_pred, "float32"))[..., 0]
         weight = (
             ops.ones_like(residual)
             if sample_weight is None

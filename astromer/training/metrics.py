@@ -52,6 +52,7 @@ class RMSE(_SubsetMetric):
         self.count = self.add_variable((), "zeros", name="count")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        y_true, y_pred = ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")
         residual, keep = _masked(y_true - y_pred, sample_weight)
         self.squares.assign_add(ops.sum(ops.square(residual)))
         self.count.assign_add(ops.sum(keep))
@@ -83,6 +84,7 @@ class R2(_SubsetMetric):
         self.total_squares = self.add_variable((), "zeros", name="total_squares")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        y_true, y_pred = ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")
         residual, keep = _masked(y_true - y_pred, sample_weight)
         mag, _ = _masked(y_true, sample_weight)
         count = ops.maximum(ops.sum(keep, axis=-1, keepdims=True), 1.0)

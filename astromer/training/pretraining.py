@@ -9,6 +9,7 @@ from typing import Any
 from astromer.errors import ConfigError
 from astromer.lightcurve import LightCurve
 from astromer.models import EncoderConfig
+from astromer.presets import check_metadata
 from astromer.progress import TrainingProgress
 from astromer.training.data import Splits
 from astromer.training.options import PretrainOptions
@@ -87,6 +88,7 @@ def pretrain(
     WorkerError
         If another worker of ``strategy="multiworker"`` did not come or was lost.
     """
+    check_metadata(metadata)
     folder = RunFolder.open(out, "pretrain", resume=resume)
     chosen, table = resolve_options(PretrainOptions, folder, options, overrides)
     workers = join_workers(chosen.strategy, chosen.devices)

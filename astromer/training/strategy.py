@@ -207,6 +207,11 @@ def count_gpus(strategy: Placement) -> int:
     -------
     count : int
     """
+    if keras.backend.backend() == "torch":
+        import torch
+
+        # Keras's own choice: the first GPU where there is one.
+        return int(torch.cuda.is_available())
     if keras.backend.backend() != "tensorflow":
         # One device, or as many as share the batches.
         known = keras.distribution.list_devices()

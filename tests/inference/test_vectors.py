@@ -187,7 +187,9 @@ def test_too_few_others_are_refused(embeddings):
         embeddings.search(k=60)
     with pytest.raises(ConfigError, match=message):
         embeddings.anomaly(k=60)
-    with pytest.raises(ConfigError, match=r"`k` must be a positive integer. Received: k=0"):
+    with pytest.raises(
+        ConfigError, match=r"`k` must be a positive integer. Received: k=0"
+    ):
         embeddings.search(k=0)
 
 

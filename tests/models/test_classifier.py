@@ -394,3 +394,10 @@ def test_unfreeze_refuses_what_cannot_be(number):
     with pytest.raises(ConfigError, match=f"unfrozen_blocks={number!r}"):
         model.unfreeze(number)
     assert model.classifier_config.unfrozen_blocks == 0
+
+
+def test_targets_of_a_reconstruction_are_refused(data):
+    model = build()
+    compile_model(model, **FAST)
+    with pytest.raises(ConfigError, match=r"learns labels.*dictionary with mag"):
+        model.fit(data[0], {"mag": data[0]["mag"]}, verbose=0)

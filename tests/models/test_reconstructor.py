@@ -205,3 +205,53 @@ def test_metrics_look_at_their_subset(subset, data):
     )
     r2 = 1 - np.sum(residual**2) / np.sum(about_mean**2)
     assert scores[f"r2_{subset}"] == pytest.approx(r2, rel=1e-4)
+
+
+@pytest.mark.parametrize("form", ["window", "column", "observation"])
+def test_sample_weights_multiply_those_of_the_targets(data, form, rng):
+    inputs, targets = data
+    given = rng.uniform(0.0, 2.0, targets["weight"].shape).astype(np.float32)
+    if form != "observation":
+        given = given[:, :1]
+    model = Reconstructor(tiny_config(), seed=0)
+    model.compile(loss=ReconstructionLoss("paper"), metrics=[], **FAST)
+    whole = {**targets, "weight": targets["weight"] * given}
+    sample_weight = given[:, 0] if form == "window" else given
+    expected = pytest.approx(model.evaluate(inputs, whole, verbose=0), rel=1e-6)
+    assert model.evaluate(inputs, targets, verbose=0) != expected
+    batches = tf.data.Dataset.from_tensors((inputs, targets, sample_weight))
+    assert model.evaluate(batches, verbose=0) == expected
+    if form == "window":
+        # Of arrays Keras takes one weight per window.
+        found = model.evaluate(inputs, targets, sample_weight=sample_weight, verbose=0)
+        assert found == expected
+
+
+def test_float64_batches_score_like_float32_ones(data):
+    model = Reconstructor(tiny_config(), seed=0)
+    model.compile(loss=ReconstructionLoss(), metrics=RMSE("hidden"), **FAST)
+
+    def double(arrays):
+        return {k: v.astype("f8") if v.dtype == "f4" else v for k, v in arrays.items()}
+
+    batches = tf.data.Dataset.from_tensors(tuple(map(double, data)))
+    expected = model.evaluate(*data, verbose=0)
+    assert model.evaluate(batches, verbose=0) == pytest.approx(expected, rel=1e-6)
+
+
+def test_targets_that_are_none_are_named(data):
+    inputs, targets = data
+    model = Reconstructor(tiny_config(), seed=0)
+    model.compile(loss="mse", **FAST)
+    for wrong, received in (
+        (targets["mag"], "Tensor"),
+        ({"mag": targets["mag"]}, "mag"),
+    ):
+        with pytest.raises(ConfigError, match=rf"dictionary with mag.*{received}"):
+            model.fit(inputs, wrong, verbose=0)
+
+
+def test_weighted_metrics_are_refused():
+    model = Reconstructor(tiny_config(), seed=0)
+    with pytest.raises(ConfigError, match=r"weighted_metrics=\['mae'\]"):
+        model.compile(weighted_metrics=["mae"])

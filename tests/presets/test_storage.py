@@ -112,7 +112,7 @@ def test_measured_facts_cannot_be_given(model, tmp_path):
 
 def test_metadata_that_are_not_json_leave_a_preset_as_it_was(preset, model):
     before = {path.name: path.read_bytes() for path in preset.iterdir()}
-    with pytest.raises(ConfigError, match=r"plain JSON values\..*path=.*float32"):
+    with pytest.raises(ConfigError, match=r"plain JSON values\..*float32"):
         save_preset(model, preset, metadata={"metrics": {"r2": np.float32(0.5)}})
     assert {path.name: path.read_bytes() for path in preset.iterdir()} == before
 

@@ -8,6 +8,7 @@ import pytest
 
 from astromer import Astromer, Classifier, ClassifierConfig, EncoderConfig
 from astromer.presets import weights
+from tests.models.windows import make_inputs, make_targets
 
 TINY = EncoderConfig(num_layers=2, num_heads=2, head_dim=4, window_size=8)
 
@@ -65,3 +66,25 @@ def test_weights_of_another_model_are_refused_as_keras_does(other, tmp_path):
     model = Astromer(dataclasses.replace(TINY, **other))
     with pytest.raises(ValueError, match="ayer"):
         weights.load_weights(model, path)
+
+
+def test_moments_of_an_optimizer_are_no_part_of_a_preset(tmp_path, monkeypatch, rng):
+    model = Astromer(TINY, seed=0)
+    model.save_pretrained(tmp_path / "before")
+    inputs = make_inputs(rng)
+    model.compile("adam", run_eagerly=True)
+    model.fit(inputs, make_targets(rng, inputs), verbose=0)
+    model.save_pretrained(tmp_path / "after")
+    sizes = [
+        (tmp_path / name / "model.weights.h5").stat().st_size
+        for name in ("before", "after")
+    ]
+    assert sizes[0] == sizes[1]
+    assert int(model.optimizer.iterations) == 1
+    model.fit(inputs, make_targets(rng, inputs), verbose=0)
+    # Files that have them are read as fast.
+    model.save_weights(tmp_path / "with.weights.h5")
+    found = Astromer(TINY)
+    monkeypatch.setattr(keras.Model, "load_weights", None)
+    weights.load_weights(found, tmp_path / "with.weights.h5")
+    assert_equal_weights(found, model)

@@ -16,6 +16,7 @@ from astromer.training import (
     ClassificationLoss,
     MacroF1,
     balanced_class_weights,
+    check_takes_logits,
     classification_metrics,
 )
 
@@ -229,3 +230,42 @@ def test_two_replicas_train_a_classifier_as_one_device(replicas):
         assert two[name] == pytest.approx(one[name], rel=1e-5)
     assert 0.0 < one["scores"]["macro_f1"] < 1.0
     np.testing.assert_allclose(two["logits"], one["logits"], rtol=1e-5, atol=1e-5)
+
+
+def test_one_hot_labels_are_refused():
+    logits = np.zeros((4, 3), np.float32)
+    for score in (ClassificationLoss(), MacroF1(3).update_state):
+        with pytest.raises(ConfigError, match=r"shape=\(4, 3\).*argmax"):
+            score(np.eye(3, dtype=np.float32)[[0, 1, 2, 0]], logits)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "sparse_categorical_crossentropy",
+        keras.losses.SparseCategoricalCrossentropy(),
+        keras.losses.CategoricalFocalCrossentropy(),
+    ],
+)
+def test_losses_of_probabilities_are_refused(loss):
+    with pytest.raises(ConfigError, match=r"gives logits.*from_logits=True"):
+        check_takes_logits(loss)
+
+
+def test_losses_of_logits_are_taken():
+    for loss in (
+        None,
+        "mse",
+        ClassificationLoss(),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    ):
+        check_takes_logits(loss)
+
+
+def test_keras_knows_that_more_f1_is_better():
+    callback = keras.callbacks.EarlyStopping("val_macro_f1")
+    model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(3)])
+    model.compile(loss=ClassificationLoss(), metrics=[MacroF1(3)])
+    x, y = np.eye(2, dtype=np.float32), np.array([0, 1])
+    model.fit(x, y, validation_data=(x, y), callbacks=[callback], verbose=0)
+    assert callback.monitor_op is keras.ops.greater

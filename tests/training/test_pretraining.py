@@ -1,6 +1,9 @@
 import csv
 import json
+import os
 import re
+import subprocess
+import sys
 
 import matplotlib.image
 import numpy as np
@@ -440,3 +443,29 @@ def test_labels_are_not_needed(tmp_path):
 def test_learning_curves_give_a_loss_the_unit_that_it_has():
     labels = {loss: panels_of(loss)["loss"] for loss in ("released", "paper", "scaled")}
     assert labels == {"released": "loss [mag]", "paper": "loss [mag]", "scaled": "loss"}
+
+
+def test_metadata_that_are_not_json_are_refused_before_the_run(tmp_path):
+    with pytest.raises(ConfigError, match=r"plain JSON values.*ndarray"):
+        pretrain(tmp_path, tmp_path / "run", metadata={"a": np.zeros(2)})
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_run_on_pytorch_ends_with_a_preset(survey, tmp_path):
+    pytest.importorskip("torch")
+    script = (
+        "import sys; from astromer.training import pretrain; "
+        "pretrain(sys.argv[1], sys.argv[2], config=dict(num_layers=1, num_heads=1, "
+        "head_dim=4, hidden_dim=4, intermediate_dim=4, window_size=8), epochs=1, "
+        "steps_per_epoch=2, batch_size=8)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(survey), str(tmp_path / "run")],
+        env={**os.environ, "KERAS_BACKEND": "torch"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4_000:]
+    assert describe_preset(tmp_path / "run" / "preset").num_parameters > 0
