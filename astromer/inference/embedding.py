@@ -72,7 +72,9 @@ def embed(
         block and, unless observations are asked for, what else the encoder has of the
         two.
     batch_size : int
-        Windows per batch.
+        Windows per batch. Where an encoder searches periods and two of them explain
+        about as much, rounding decides, and with it the other windows of a batch: a
+        value or two of such light curves change in the third digit.
     runtime : {"keras", "onnx", "openvino"}
         What runs the model: Keras, or ONNX Runtime or OpenVINO on the CPU, which take
         some seconds to convert it first. Their numbers are those of Keras to 1e-4 or
