@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import sys
 
 import numpy as np
@@ -12,7 +13,7 @@ from astromer.evaluation import draw_windows, read_windows
 from astromer.evaluation.splits import make_splits
 from astromer.models import Reconstructor
 from astromer.presets import save_preset
-from benchmarks import few_shot, reconstruction
+from benchmarks import few_shot, reconstruction, sparse
 
 
 @pytest.fixture
@@ -118,3 +119,40 @@ def test_hidden_points_are_scored_on_the_windows_given(toy, tmp_path, monkeypatc
         errors.append((mag - mag[valid & ~hidden].mean())[hidden])
     expected = np.sqrt(np.mean(np.concatenate(errors) ** 2))
     assert mean["rmse"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_sparse_leaves_so_many_observations(make_survey):
+    curves = make_survey(slow=3, fast=2)
+    thinned = list(sparse.thin_out(curves, 7))
+    again = list(sparse.thin_out(curves, 7))
+    for curve, few, same in zip(curves, thinned, again, strict=True):
+        assert few == same
+        assert len(few) == 7 < len(curve)
+        assert (few.object_id, few.class_name) == (curve.object_id, curve.class_name)
+        at = np.searchsorted(curve.time, few.time)
+        np.testing.assert_array_equal(few.mag, curve.mag[at])
+    assert list(sparse.thin_out(curves, 10_000)) == curves
+
+
+def test_sparse_scores_presets_and_features_by_observations(toy, monkeypatch):
+    preset, shared, results = toy
+    monkeypatch.setattr(sparse, "HERE", results)
+    monkeypatch.setattr(sparse, "SURVEYS", few_shot.SURVEYS)
+    monkeypatch.setattr(sparse, "SIZES", (3,))
+    monkeypatch.setattr(sparse, "NUM_OBSERVATIONS", (6, 12))
+    work = results / "work"
+    work.mkdir()
+    run(monkeypatch, sparse, shared, "--work", work, "--preset", preset)
+    rows = json.loads((results / "sparse.json").read_text())["surveys"]["Toy"]
+    assert [(row["observations"], row["classifier"]) for row in rows] == [
+        (number, classifier) for number in (6, 12) for classifier in ("lr", "rf")
+    ]
+    (line,) = re.findall(
+        r"^\| 12 \| (.*) \|$", (results / "sparse.md").read_text(), re.MULTILINE
+    )
+    for row, cell in zip(rows[2:], line.split(" | "), strict=True):
+        expected = f"{row['macro_f1_mean']:.3f} ± {row['macro_f1_std']:.3f}"
+        assert cell == expected
+    # The second run takes what the first has left.
+    run(monkeypatch, sparse, shared, "--work", work, "--preset", preset)
+    assert json.loads((results / "sparse.json").read_text())["surveys"]["Toy"] == rows
