@@ -228,8 +228,6 @@ class LightCurve:
             If the shape is not ``(n, 3)`` or the values are not valid.
         """
         try:
-            times = np.asarray(observations)[..., :1]
-            _check_precision(times, f'object_id="{attributes.get("object_id", "")}"')
             # float64 throughout: magnitudes of a float64 array are rounded once.
             array = np.asarray(observations, dtype=np.float64)
         except (TypeError, ValueError) as error:
@@ -242,6 +240,8 @@ class LightCurve:
                 "Observations must have shape (n, 3): time, mag, mag_err. "
                 f"Received: shape={array.shape}."
             )
+        where = f'object_id="{attributes.get("object_id", "")}"'
+        _check_precision(np.asarray(observations)[:, 0], where)
         return cls(array[:, 0], array[:, 1], array[:, 2], **attributes)
 
     def to_array(self) -> NDArray[np.float64]:
@@ -579,8 +579,6 @@ def _as_column(values: ArrayLike, dtype: Any, name: str, where: str) -> NDArray[
         # Too large for float32 becomes infinite, which is refused by name below.
         with np.errstate(over="ignore"):
             array = np.array(values, dtype=dtype)
-        if name == "time":
-            _check_precision(np.asarray(values), where)
     except (TypeError, ValueError) as error:
         raise LightCurveError(
             f"`{name}` must hold numbers. Received: {name} that is not numeric "
@@ -591,16 +589,18 @@ def _as_column(values: ArrayLike, dtype: Any, name: str, where: str) -> NDArray[
             f"`{name}` must be one-dimensional. "
             f"Received: shape={array.shape} for {where}."
         )
+    if name == "time":
+        _check_precision(np.asarray(values), where)
     return array
 
 
 def _check_precision(time: NDArray[Any], where: str) -> None:
     """Refuse times that were rounded to coarse steps before they came here."""
-    if time.dtype.kind != "f" or time.dtype.itemsize >= 8 or not time.size:
+    if time.dtype.kind != "f" or time.dtype.itemsize >= 8:
         return
-    largest = np.nanmax(np.abs(time))
+    largest = np.abs(time[np.isfinite(time)]).max(initial=0)
     step = float(np.spacing(largest))
-    if np.isfinite(largest) and step > MOST_TIME_STEP_D:
+    if step > MOST_TIME_STEP_D:
         raise LightCurveError(
             "`time` must be float64 where its numbers are large. "
             f"Received: {time.dtype} near {largest:.0f} in steps of {step:g} d "

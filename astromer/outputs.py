@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from astromer.errors import ConfigError
 
-__all__ = ["check_output"]
+__all__ = ["check_output", "full_disk_explained"]
+
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def check_output(path: str | Path) -> Path:
@@ -42,3 +48,32 @@ def check_output(path: str | Path) -> Path:
             f"Received: path={path}, but {above} {reason}. Name another place."
         )
     return path
+
+
+@contextlib.contextmanager
+def full_disk_explained(path: str | Path) -> Iterator[None]:
+    """Turn a full disk into an error that says so.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        What is being written.
+
+    Raises
+    ------
+    ConfigError
+        If the disk or the quota is full.
+    """
+    try:
+        yield
+    except Exception as error:
+        # Libraries in Rust have errors of their own, with the system's text in them.
+        full = getattr(error, "errno", None) in _FULL or any(
+            f"os error {number}" in str(error) for number in _FULL
+        )
+        if not full:
+            raise
+        raise ConfigError(
+            f"The disk or the quota is full. Received: path={path}, which was not "
+            "written. Make room, or name another place."
+        ) from error

@@ -503,3 +503,12 @@ def test_integers_that_became_floats_are_integers_again(make_frame):
     curves = light_curves_from_frame(frame)
     assert {(c.object_id, c.class_name) for c in curves} == {("1001006006382", "2")}
     assert LightCurve([1.0], [15.0], [0.1], object_id=1.5).object_id == "1.5"
+
+
+def test_what_is_wrong_besides_float32_is_named_as_before():
+    with pytest.raises(LightCurveError, match=r"shape \(n, 3\).*shape=\(\)"):
+        LightCurve.from_array(5.0)
+    with pytest.raises(LightCurveError, match="`time` must be finite"):
+        LightCurve(np.full(3, np.nan, np.float32), [1, 2, 3], [0.1] * 3)
+    with pytest.raises(LightCurveError, match=r"^`time` must be float64.*float16"):
+        LightCurve(np.array([100, 200], np.float16), [1, 2], [0.1] * 2)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
+import contextlib
 import logging
 import os
+import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -119,6 +123,25 @@ def _set_up(
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
 
 
+@contextlib.contextmanager
+def _interrupts_passed_on() -> Iterator[None]:
+    """Repeat a Ctrl-C that came where Python drops what is raised, as in a callback."""
+    known = sys.unraisablehook
+
+    def pass_on(failure: sys.UnraisableHookArgs) -> None:
+        if issubclass(failure.exc_type, KeyboardInterrupt):
+            # Not at once: here it would be dropped again.
+            threading.Timer(0.01, _thread.interrupt_main).start()
+        else:
+            known(failure)
+
+    sys.unraisablehook = pass_on
+    try:
+        yield
+    finally:
+        sys.unraisablehook = known
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -135,7 +158,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = None if argv is None else list(argv)
     try:
-        get_command(app).main(args=arguments, prog_name="astromer")
+        with _interrupts_passed_on():
+            get_command(app).main(args=arguments, prog_name="astromer")
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     return 0

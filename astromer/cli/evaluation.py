@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 
 from astromer.cli import terminal
 from astromer.cli.embeddings import report_dropped
+from astromer.cli.options import is_given
 from astromer.errors import ConfigError, unknown_name
 from astromer.presets import find_preset
 from astromer.progress import show_progress
@@ -85,13 +86,19 @@ Passband = Annotated[
         rich_help_panel=DATA,
     ),
 ]
-Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Seed of every draw.")]
+Seed = Annotated[
+    int,
+    typer.Option(
+        metavar="N", min=0, help="Seed of every draw; splits of a file are not drawn."
+    ),
+]
 Resume = Annotated[
     bool,
     typer.Option(
         "--resume",
         metavar="",
-        help="Go on where an earlier run stopped, or add methods to it.",
+        help="Go on where an earlier run stopped. Results hold the methods named now; "
+        "those of the earlier run are not trained again.",
         rich_help_panel=RUN,
     ),
 ]
@@ -184,7 +191,8 @@ def benchmark(
         int,
         typer.Option(
             metavar="N",
-            help="Objects per class to test on; a quarter of a class at most.",
+            help="Objects per class to test on; a quarter of a class at most. Not with "
+            "--splits.",
             rich_help_panel=PROTOCOL,
         ),
     ] = 100,
@@ -288,6 +296,7 @@ def benchmark(
 
 
 def benchmark_reconstruction(
+    context: typer.Context,
     inputs: Annotated[
         list[Path],
         typer.Argument(
@@ -347,6 +356,14 @@ def benchmark_reconstruction(
     from astromer.presets import describe_preset, load_preset
     from astromer.surveys import Dropped
 
+    drawn = ("window_size", "windows_per_class", "survey", "passband")
+    useless = [name for name in drawn if is_given(context, name)]
+    if useless and _is_npz(inputs):
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in useless)
+        raise ConfigError(
+            "Windows of an NPZ file are taken as they are. Received: "
+            f"{flags} for {inputs[0]}. Leave them out."
+        )
     start = time.monotonic()
     dropped = Dropped()
     chosen = _short_names(_named(methods, tuple(SHORT_NAMES)))
@@ -382,11 +399,14 @@ def benchmark_reconstruction(
         "presets": preset or [],
         "methods": chosen,
         "hidden_fraction": hidden_fraction,
-        "window_size": window_size,
-        "windows_per_class": windows_per_class,
-        "passband": passband,
         "seed": seed,
     }
+    if not _is_npz(inputs):
+        options |= {
+            "window_size": window_size,
+            "windows_per_class": windows_per_class,
+            "passband": passband,
+        }
     results = evaluation.describe_reconstruction(rows, dataset=name, options=options)
     paths = evaluation.write_report(out, results)
     report_dropped(dropped)
@@ -446,6 +466,10 @@ def _reference(text: str | None) -> tuple[str, str] | None:
     return name, classifier
 
 
+def _is_npz(inputs: Sequence[Path]) -> bool:
+    return len(inputs) == 1 and inputs[0].suffix == ".npz"
+
+
 def _windows(
     inputs: Sequence[Path],
     hide: Sequence[Any],
@@ -462,7 +486,7 @@ def _windows(
     from astromer.inference.sources import iterate_light_curves
 
     draw: dict[str, Any] = {"hidden_fraction": hidden_fraction, "seed": seed}
-    if len(inputs) == 1 and inputs[0].suffix == ".npz":
+    if _is_npz(inputs):
         given = evaluation.read_windows(inputs[0])
         return {
             name: given if name == "points" else evaluation.hide(given, name, **draw)

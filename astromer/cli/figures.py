@@ -309,6 +309,11 @@ def learning_curves(
     from astromer.figures import plot_learning_curves
 
     path = run / "metrics.csv" if run.is_dir() else run
+    if not path.is_file():
+        raise ConfigError(
+            "Learning curves are drawn from a run's folder or its metrics.csv. "
+            f"Received: path={path}, which is not there."
+        )
     try:
         history = pl.read_csv(path, glob=False)
     except pl.exceptions.PolarsError as error:
@@ -765,8 +770,12 @@ def _read_periods(path: Path, objects: Sequence[str]) -> list[float | None]:
             f'`--period` is a number of days, "{FIND}", or a file. Received: {path}.'
         )
     try:
-        read = pl.read_parquet if path.suffix == ".parquet" else pl.read_csv
-        frame = read(path, glob=False)
+        if path.suffix == ".parquet":
+            frame = pl.read_parquet(path, glob=False)
+        else:
+            # A name may look like a number, and begin with zeros.
+            types = {"object_id": pl.String}
+            frame = pl.read_csv(path, schema_overrides=types, glob=False)
         ids = frame["object_id"].cast(pl.String)
         known = dict(zip(ids, frame["period"].cast(pl.Float64), strict=True))
     except pl.exceptions.PolarsError as error:
@@ -774,6 +783,15 @@ def _read_periods(path: Path, objects: Sequence[str]) -> list[float | None]:
             "Periods are a table with the columns object_id and period. "
             f"Received: path={path} ({error})."
         ) from error
+    unknown = [name for name in objects if name not in known]
+    if len(unknown) == len(objects):
+        raise ConfigError(
+            "Periods must be of the objects that are drawn. Received: "
+            f"path={path}, none of {terminal.listed(objects)}."
+        )
+    if unknown:
+        names = escape(terminal.listed(unknown))
+        terminal.output(f"without a period, against time: {names}")
     return [known.get(name) for name in objects]
 
 

@@ -132,6 +132,23 @@ def read_windows(path: str | Path) -> MaskedWindows:
         )
     values: dict[str, Any] = found
     valid = values["valid"].astype(bool)
+    # Observations in the order of time, before the padding.
+    time = np.where(valid, values["time"], np.inf)
+    order = np.argsort(time, axis=1, kind="stable")
+    for role in ("time", "mag", "mag_err", "hidden", "valid"):
+        values[role] = np.take_along_axis(values[role], order, axis=1)
+    valid = values["valid"].astype(bool)
+    wrong = [
+        (role, int(np.argmax(bad)))
+        for role in ("time", "mag", "mag_err")
+        if (bad := (valid & ~np.isfinite(values[role])).any(axis=1)).any()
+    ]
+    if wrong:
+        raise ConfigError(
+            "Observations of masked windows must be finite. Received: "
+            f"path={path}, {wrong[0][0]} that is not in window {wrong[0][1]}. Leave "
+            "such observations out, or mark them as padding in `valid`."
+        )
     windows = MaskedWindows(
         time=np.where(valid, values["time"], 0.0).astype(np.float64),
         mag=np.where(valid, values["mag"], 0.0).astype(np.float64),
@@ -194,6 +211,7 @@ def draw_windows(
             f"negative. Received: window_size={window_size}, "
             f"windows_per_class={windows_per_class}, seed={seed}."
         )
+    _check_fraction(hidden_fraction)
     by_class: dict[str, list[LightCurve]] = {}
     for curve in light_curves:
         by_class.setdefault(curve.class_name or UNKNOWN, []).append(curve)
@@ -212,8 +230,8 @@ def draw_windows(
         raise ConfigError(
             "No light curve is long enough to hide a part of it. Received: "
             f"{sum(map(len, by_class.values())):,} light curves, "
-            f"hidden_fraction={hidden_fraction}; {MIN_VISIBLE} observations must stay "
-            "visible."
+            f"window_size={window_size}, hidden_fraction={hidden_fraction}; "
+            f"{MIN_VISIBLE} observations of a window must stay visible."
         )
     shape = len(drawn), window_size
     arrays = {name: np.zeros(shape) for name in ("time", "mag", "mag_err")}
@@ -265,11 +283,7 @@ def hide(
     """
     if hiding not in get_args(Hiding):
         raise ConfigError(unknown_name("hiding", hiding, get_args(Hiding)))
-    if not 0 < hidden_fraction < 1:
-        raise ConfigError(
-            "`hidden_fraction` must lie between 0 and 1. "
-            f"Received: hidden_fraction={hidden_fraction}."
-        )
+    _check_fraction(hidden_fraction)
     rng = np.random.default_rng(seed)
     hidden = np.zeros_like(windows.valid)
     for row, valid in enumerate(windows.valid):
@@ -314,6 +328,14 @@ def nights_of(time: NDArray[np.float64]) -> list[NDArray[np.int64]]:
     """
     ends = np.flatnonzero(np.diff(time) >= NIGHT_GAP_D) + 1
     return np.split(np.arange(len(time)), ends)
+
+
+def _check_fraction(hidden_fraction: float) -> None:
+    if not 0 < hidden_fraction < 1:
+        raise ConfigError(
+            "`hidden_fraction` must lie between 0 and 1. "
+            f"Received: hidden_fraction={hidden_fraction}."
+        )
 
 
 def _can_hide(curve: LightCurve, window_size: int, hidden_fraction: float) -> bool:

@@ -349,8 +349,24 @@ def load_splits(path: str | Path) -> Splits:
             "Each object of the splits needs one of their classes. Received: "
             f"path={path}, {len(nameless):,} objects without, e.g. {_some(nameless)}."
         )
+    if len(set(splits.classes)) < 2 or len(set(splits.classes)) < len(splits.classes):
+        raise ConfigError(
+            "Splits have two classes or more, each once. Received: "
+            f"path={path}, classes={list(splits.classes)}."
+        )
     for number, fold in enumerate(folds):
         _check_sides(number, fold, {})
+        for side, names in (("test", fold.test), *fold.train.items()):
+            found = {splits.labels[name] for name in names}
+            absent = [name for name in splits.classes if name not in found]
+            if absent:
+                what = "test set" if side == "test" else f"training set {side}"
+                raise ConfigError(
+                    "Each class needs objects in every set, or its F1 would be zero "
+                    f"whatever is predicted. Received: path={path}, none of "
+                    f"{', '.join(absent)} in the {what} of fold {number}. Add some, or "
+                    "leave the class out."
+                )
     used = splits.names()
     return dataclasses.replace(splits, labels={n: splits.labels[n] for n in used})
 

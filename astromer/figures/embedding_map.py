@@ -195,11 +195,12 @@ def plot_block_maps(
         _check_names(class_names, points)
         _draw_points(ax, points, class_names, seed)
         # Adding zero turns a rounded minus zero into zero.
-        score = f"{round(silhouette(embeddings, class_names), 2) + 0.0:.2f}"
+        value = silhouette(embeddings, class_names)
+        score = f"{round(value, 2) + 0.0:.2f}".replace("-", _MINUS)
         layer = f"Block {place}" if place else "Input"
         ax.set_title(layer, loc="left", fontsize=LABEL_SIZE_PT)
         ax.set_title(
-            f"silhouette {score.replace('-', _MINUS)}",
+            f"silhouette {score}" if np.isfinite(value) else "",
             loc="right",
             fontsize=TICK_SIZE_PT,
             color=INK,

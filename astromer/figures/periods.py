@@ -26,7 +26,7 @@ _DOUBLING: Final = 20.0
 def find_period(
     light_curve: LightCurve,
     *,
-    shortest_period: float = 0.1,
+    shortest_period: float = 0.03,
     longest_period: float | None = None,
 ) -> float:
     """Find the period of a light curve by a Lomb-Scargle periodogram.
@@ -40,7 +40,7 @@ def find_period(
     light_curve : LightCurve
         At least ten observations.
     shortest_period : float
-        Shortest period sought [d].
+        Shortest period sought [d]. Delta Scuti stars have 0.03 d and more.
     longest_period : float, optional
         Longest period sought [d]; the duration by default.
 
@@ -66,7 +66,9 @@ def find_period(
     if not 0.0 < shortest_period < longest:
         raise ConfigError(
             "Periods must be positive and ascending. Received: "
-            f"shortest_period={shortest_period}, longest_period={longest}."
+            f"shortest_period={shortest_period}, longest_period={longest} (by default "
+            f'the duration) for object_id="{light_curve.object_id}". Give the period, '
+            "or plot against time."
         )
     try:
         from astropy.timeseries import LombScargle

@@ -36,7 +36,7 @@ __all__ = ["plot_finetuning", "plot_learning_curves"]
 _KINDS = {
     "rmse": ("RMSE", " [mag]"),
     "r2": ("R\N{SUPERSCRIPT TWO}", ""),
-    "loss": ("Loss", " [mag]"),
+    "loss": ("Loss", ""),
 }
 """What a metric's first word stands for, and its unit."""
 _BASELINES = {"mean": "visible mean", "interpolation": "interpolation"}

@@ -34,7 +34,7 @@ from astromer.inference.runtimes import (
 from astromer.models import ClassifierNetwork, Encoder, EncoderConfig, Reconstructor
 from astromer.models.heads import MaskedMax
 from astromer.models.layers import MaskedMean
-from astromer.outputs import check_output
+from astromer.outputs import check_output, full_disk_explained
 
 __all__ = [
     "EXPORT_TOLERANCE",
@@ -138,7 +138,10 @@ def export(
     network = _named_network(encoder)
     path.parent.mkdir(parents=True, exist_ok=True)
     # On the same disk, so that finished files move into their place at once.
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
+    with (
+        full_disk_explained(path),
+        tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder,
+    ):
         made = Path(folder) / path.name
         _write(network, made, format, encoder.config)
         difference = _check_numbers(network, made, format, encoder.config.window_size)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astromer.errors import ConfigError
-from astromer.outputs import check_output
+from astromer.outputs import check_output, full_disk_explained
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -269,7 +269,10 @@ def _whole(path: Path) -> Iterator[Path]:
 
     Work of hours may be interrupted, and the disk may be full.
     """
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".parts-") as folder:
+    with (
+        full_disk_explained(path),
+        tempfile.TemporaryDirectory(dir=path.parent, prefix=".parts-") as folder,
+    ):
         made = Path(folder) / path.name
         yield made
         made.replace(path)

@@ -30,7 +30,8 @@ class Reconstructor(ConfiguredModel):
     In `fit` and `evaluate` a batch is ``(inputs, targets)`` with the target names of
     `astromer.batch`. Any Keras loss works: it gets one value per observation and, as
     sample weight, the probed mask times the weights, and times the sample weights that
-    `fit` and `evaluate` take, one per window or observation. Metrics look at every
+    `fit` and `evaluate` take, one per window; in a dataset also one per observation.
+    Metrics look at every
     window alike and must have an
     attribute ``subset``, one of ``"hidden"``, ``"probed"``, ``"valid"``, which says on
     which observations they look.
@@ -166,7 +167,8 @@ class Reconstructor(ConfiguredModel):
             if isinstance(sample_weight, Mapping):
                 sample_weight = sample_weight[batch.MAG]
             given = ops.cast(sample_weight, "float32")
-            weight = weight * (given[:, None] if len(given.shape) == 1 else given)
+            # One per window, or one per observation.
+            weight = weight * ops.reshape(given, (ops.shape(weight)[0], -1))
         mag = ops.cast(y[batch.MAG], "float32")
         return super().compute_loss(
             x, mag[..., None], y_pred[..., None], weight, training

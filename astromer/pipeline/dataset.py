@@ -32,6 +32,7 @@ from astromer.pipeline.options import (
     Normalization,
     Task,
     Tiling,
+    check_integer,
     check_labels,
     check_masking_task,
     check_names,
@@ -202,6 +203,7 @@ def load_dataset(
             f'Received: shard={shard} with task="{task}", training={training}. '
             "`astromer.training.worker_loop.take_part` shares whole batches."
         )
+    check_integer(seed=seed)
     seed = _seed_of(seed, shard)
 
     stages = _Stages(

@@ -26,6 +26,7 @@ import polars as pl
 from astromer._version import __version__
 from astromer.ahead import read_ahead
 from astromer.errors import AstromerError, ConfigError, RecordError, unknown_name
+from astromer.outputs import full_disk_explained
 from astromer.progress import Progress
 from astromer.records.blocks import (
     Block,
@@ -213,7 +214,8 @@ def convert_tables(
     if finished is not None:
         return finished
     try:
-        manifest = conversion.run(tables, dry_run=False)
+        with full_disk_explained(folder):
+            manifest = conversion.run(tables, dry_run=False)
     except AstromerError:
         # A bad input or option must not leave a folder that asks for `resume`.
         if not any(folder.glob("*.tfrecord")):

@@ -38,6 +38,9 @@ Case, blanks and punctuation in a file's names do not matter.
 """
 
 
+_OTHER_QUANTITY: Final = re.compile(r"flux|phase|counts|jy\b", re.IGNORECASE)
+
+
 def find_columns(
     path: Path,
     names: Sequence[str],
@@ -107,14 +110,17 @@ def comment_title(
     Returns
     -------
     names : tuple of str or None
-        As many as the row has fields, of which at least one means a time, magnitude
-        or error.
+        As many as the row has fields, if they have all that a row of observations
+        needs, or one that says that it has no magnitudes: a flux, or a phase in place of
+        a time.
     """
     comment = lines[first - 1].lstrip("# ") if 0 < first < len(lines) else ""
     num_fields = len(split_line(lines[first], separator)) if comment else 0
     for names in (split_line(comment, separator), split_line(comment, WHITESPACE)):
-        known = any(has_columns(names, role) for role in ("time", "mag", "mag_err"))
-        if len(names) == num_fields and known:
+        is_title = has_columns(names, "time", "mag", "mag_err") or any(
+            _OTHER_QUANTITY.search(name) for name in names
+        )
+        if len(names) == num_fields and is_title:
             return tuple(names)
     return None
 

@@ -65,7 +65,7 @@ def _read(path: Path, options: ReadOptions) -> Iterator[ObservationTable]:
     for table in read_text_table(
         path,
         header,
-        find_columns(path, names, needed=NUMBERS),
+        find_columns(path, names, needed=NUMBERS, chosen=options.columns),
         options,
         passband=options.passband or (folder if folder in _PASSBANDS else "I"),
     ):

@@ -197,6 +197,10 @@ def _parse(block: bytes, layout: Layout) -> pl.DataFrame:
         names[position]: number_type(role) for role, position in layout.numbers.items()
     }
     positions = {**layout.texts, **layout.numbers}
+    # A quote without a second one must not spoil more than its own line.
+    hides = b'"' in block and not _is_well_quoted(block, layout.separator)
+    if hides:
+        block = _hide_single_quotes(block)
     first = names[0]
     used = sorted({names[position] for position in positions.values()} | {first})
     read = functools.partial(
@@ -213,6 +217,7 @@ def _parse(block: bytes, layout: Layout) -> pl.DataFrame:
     if even and not _has_comments(block):
         try:
             frame = read(block, schema=typed_schema, has_header=False).select(select)
+            frame = _show_quotes(frame, list(layout.texts)) if hides else frame
             return _strip_texts(frame, layout) if _has_blanks(block, layout) else frame
         except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
             pass
@@ -228,17 +233,10 @@ def _parse(block: bytes, layout: Layout) -> pl.DataFrame:
         return frame if is_paired else None
 
     texts = read_texts()
-    if texts is None and b'"' in block:
-        # A quote without a second one must not spoil more than its own line.
-        block = _hide_single_quotes(block)
-        num_fields = _count_fields(block, layout)
-        texts = read_texts()
-        if texts is not None:
-            texts = texts.with_columns(pl.all().str.replace_all(_HIDDEN_QUOTE, '"'))
     if texts is None:
         texts = read(title + block, schema=text_schema, quote_char=None)
         num_fields = _count_fields(block, layout, quotes=False)
-    frame = texts
+    frame = _show_quotes(texts, texts.columns) if hides else texts
     if num_fields is None:
         num_fields = np.full(frame.height, layout.num_columns)
     start = pl.col(first).str.strip_chars().fill_null("")
@@ -261,6 +259,25 @@ def _strip_texts(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:
 def _has_blanks(block: bytes, layout: Layout) -> bool:
     """Whether there may be blanks around a text; few files have any."""
     return any(blank.encode() in block for blank in " \t" if blank != layout.separator)
+
+
+def _is_well_quoted(block: bytes, separator: str) -> bool:
+    """Whether texts in quotes begin and end where fields do."""
+    characters = np.frombuffer(b"\n" + block + b"\n", np.uint8)
+    places = np.flatnonzero(characters == ord('"'))
+    beside = np.frombuffer(b'"\r\n' + separator.encode(), np.uint8)
+    if separator == WHITESPACE:
+        beside = np.append(beside, np.uint8(ord("\t")))
+    before, behind = characters[places[::2] - 1], characters[places[1::2] + 1]
+    return bool(
+        len(places) % 2 == 0
+        and np.isin(before, beside).all()
+        and np.isin(behind, beside).all()
+    )
+
+
+def _show_quotes(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    return frame.with_columns(pl.col(names).str.replace_all(_HIDDEN_QUOTE, '"'))
 
 
 def _hide_single_quotes(block: bytes) -> bytes:

@@ -193,12 +193,14 @@ def check_takes_logits(loss: Any) -> None:
     ConfigError
         If it is a cross-entropy, by name or as an object, without ``from_logits``.
     """
-    named = isinstance(loss, str) and "crossentropy" in loss
-    of_probabilities = (
-        isinstance(loss, keras.losses.Loss)
-        and loss.get_config().get("from_logits") is False
-    )
-    if named or of_probabilities:
+    found = keras.losses.get(loss) if isinstance(loss, str) else loss
+    if isinstance(found, keras.losses.Loss):
+        of_probabilities = found.get_config().get("from_logits") is False
+    else:
+        module = getattr(found, "__module__", "")
+        name = getattr(found, "__name__", "")
+        of_probabilities = module.startswith("keras.") and "crossentropy" in name
+    if of_probabilities:
         raise ConfigError(
             "A classifier gives logits, and this loss takes probabilities. Received: "
             f"loss={loss!r}. Leave it out, or make it an object with from_logits=True."

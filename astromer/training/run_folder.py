@@ -15,6 +15,7 @@ import io
 import json
 import os
 import platform
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
@@ -231,6 +232,9 @@ class RunFolder:
                         f"out={self.path}, in which another process has begun one just now. "
                         "Resume it, or name another folder."
                     )
+                # What a process that was killed had begun to write.
+                for left in self.path.glob(".preset-*"):
+                    shutil.rmtree(left, ignore_errors=True)
                 yield
             finally:
                 lock.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,19 @@ def test_reader_that_hangs_up_is_no_error(tmp_path, monkeypatch):
 def test_wrong_usage_exits_with_2(capsys, arguments):
     assert main(arguments) == 2
     assert "Usage: astromer" in capsys.readouterr().err
+
+
+def test_interrupt_that_python_drops_is_repeated(tmp_path, monkeypatch):
+    class Callback:
+        def __del__(self):
+            raise KeyboardInterrupt
+
+    def work(folder):
+        del folder
+        Callback()
+        time.sleep(5)
+
+    monkeypatch.setattr("astromer.records.summarize_records", work)
+    hook = sys.unraisablehook
+    assert main(["inspect", str(tmp_path)]) == 130
+    assert sys.unraisablehook is hook

@@ -148,7 +148,7 @@ def test_reconstruction_writes_scores_for_points_and_nights(
     assert set(results["rows"][0]["per_class"]) == {"LPV", "RRab"}
 
 
-def test_reconstruction_takes_a_file_of_windows(preset, tmp_path, rng):
+def test_reconstruction_takes_a_file_of_windows(tmp_path, rng, capsys):
     path = tmp_path / "masked.npz"
     time = 50_000 + np.cumsum(rng.uniform(0.5, 1.5, (3, 20)), axis=1)
     hidden = np.arange(20) % 3 == 0
@@ -168,6 +168,11 @@ def test_reconstruction_takes_a_file_of_windows(preset, tmp_path, rng):
     (row,) = json.loads((out / "results.json").read_text("utf-8"))["rows"]
     assert row["num_hidden"] == 21
     assert row["r2"] > 0.9
+    options = json.loads((out / "results.json").read_text("utf-8"))["options"]
+    assert "window_size" not in options
+    for flag, value in (("--window-size", "10"), ("--passband", "V")):
+        assert main([*arguments, flag, value, "--out", str(tmp_path / "no")]) == 2
+        assert f"Received: {flag} for" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -299,7 +299,7 @@ def test_learning_curves_refuse_what_is_no_table(tmp_path, capsys):
     shown = refuse(capsys, "learning-curves", str(path), "--out", out)
     assert f"Metrics are a CSV file. Received: path={path}" in shown
     shown = refuse(capsys, "learning-curves", str(tmp_path / "no"), "--out", out)
-    assert "No such file" in shown
+    assert "metrics.csv. Received: path=" in shown
 
 
 def test_architecture_of_a_name_and_of_a_preset(preset, tmp_path, capsys):
@@ -564,3 +564,22 @@ def test_embedding_map_reads_what_embed_wrote(suffix, preset, survey, tmp_path, 
     np.testing.assert_allclose(values, expected.embedding)
     assert names == expected.class_name.tolist()
     assert options == {"method": "ranks", "seed": 1}
+
+
+def test_periods_of_a_csv_keep_the_names_of_objects(tmp_path, spy, capsys):
+    lines = ["object_id,passband,time,mag,mag_err"]
+    for name in ("007", "7.10", "x"):
+        lines += [f"{name},V,{50_000 + 1.1 * i},15.{i},0.1" for i in range(10)]
+    survey, path = tmp_path / "survey.csv", tmp_path / "periods.csv"
+    survey.write_text("\n".join(lines) + "\n")
+    path.write_text("object_id,period\n007,2.0\n7.10,3.0\n")
+    calls = spy("plot_light_curve")
+    words = [str(survey), "--period", str(path)]
+    words += [word for name in ("007", "7.10", "x") for word in ("--object", name)]
+    draw(tmp_path, "light-curves", *words)
+    assert [options["period"] for _, options in calls] == [2.0, 3.0, None]
+    assert "without a period, against time: x" in capsys.readouterr().out
+    path.write_text("object_id,period\nother,2.0\n")
+    out = str(tmp_path / "figure.png")
+    shown = refuse(capsys, "light-curves", *words, "--out", out)
+    assert "none of 007, 7.10, x" in shown

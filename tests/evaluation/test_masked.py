@@ -171,3 +171,34 @@ def test_a_file_of_something_else_is_refused(make_survey, tmp_path):
         np.savez(path, **{k: v for k, v in changes.items() if v is not None})
         with pytest.raises(ConfigError, match=message):
             read_windows(path)
+
+
+def test_windows_of_a_file_are_put_in_order(make_survey, tmp_path, rng):
+    windows = draw_windows(make_survey(), window_size=50, windows_per_class=2)
+    arrays = arrays_of(windows)
+    order = rng.permuted(np.tile(np.arange(50), (len(windows), 1)), axis=1)
+    for name in ("mjd", "mag", "err", "hidden", "valid"):
+        arrays[name] = np.take_along_axis(arrays[name], order, axis=1)
+    np.savez(tmp_path / "masked.npz", **arrays)
+    assert read_windows(tmp_path / "masked.npz").digest == windows.digest
+
+
+@pytest.mark.parametrize("name", ["mjd", "mag", "err"])
+def test_windows_of_a_file_are_finite(make_survey, tmp_path, name):
+    arrays = arrays_of(draw_windows(make_survey(), window_size=20))
+    arrays[name] = arrays[name].copy()
+    arrays[name][3, 0] = np.nan
+    np.savez(tmp_path / "masked.npz", **arrays)
+    with pytest.raises(ConfigError, match=r"must be finite.*is not in window 3"):
+        read_windows(tmp_path / "masked.npz")
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.5, np.nan])
+def test_fraction_out_of_range_is_named_first(make_survey, fraction):
+    with pytest.raises(ConfigError, match="`hidden_fraction` must lie between 0 and 1"):
+        draw_windows(make_survey(), hidden_fraction=fraction)
+
+
+def test_windows_too_small_to_hide_in_are_named(make_survey):
+    with pytest.raises(ConfigError, match="window_size=3"):
+        draw_windows(make_survey(), window_size=3)

@@ -220,7 +220,7 @@ def test_two_names_of_an_object_may_not_be_on_two_sides(make_survey, tmp_path):
     with pytest.raises(ConfigError, match=r"1 objects both .* e\.g\. zz"):
         splits.check(objects)
     # A second name is no unknown name.
-    fold = {"test": ["slow-000"], "train": {"1": ["zz", "slow-001"]}}
+    fold = {"test": ["fast-001", "slow-000"], "train": {"1": ["zz", "slow-001"]}}
     load_splits(write(tmp_path, folds=[fold], labels=labels)).check(objects)
 
 
@@ -231,3 +231,32 @@ def test_reference_splits_are_read(name, shared):
     assert [fold.seed for fold in splits.folds] == [0, 1, 2]
     short = splits.redrawn()[500]
     assert short["RRC" if name == "asas" else "LPV"] == {"asas": 213, "crts": 96}[name]
+
+
+@pytest.mark.parametrize(
+    ("test", "train", "message"),
+    [
+        (["a0"], {"1": ["a1", "b1"]}, "none of b in the test set of fold 0"),
+        (["a0", "b0"], {"1": ["a1"]}, "none of b in the training set 1 of fold 0"),
+        ([], {"1": ["a1", "b1"]}, "none of a, b in the test set"),
+        (["a0", "b0"], {"1": []}, "none of a, b in the training set"),
+    ],
+)
+def test_splits_need_every_class_in_every_set(tmp_path, test, train, message):
+    labels = {name: name[0] for name in ("a0", "a1", "b0", "b1")}
+    path = write(
+        tmp_path,
+        folds=[{"test": test, "train": train}],
+        labels=labels,
+        classes=["a", "b"],
+    )
+    with pytest.raises(ConfigError, match=message):
+        load_splits(path)
+
+
+@pytest.mark.parametrize("classes", [["a"], ["a", "a", "b"]])
+def test_splits_need_distinct_classes(tmp_path, classes):
+    labels = {"a0": "a", "a1": "a"}
+    fold = {"test": ["a0"], "train": {"1": ["a1"]}}
+    with pytest.raises(ConfigError, match="two classes or more, each once"):
+        load_splits(write(tmp_path, folds=[fold], labels=labels, classes=classes))

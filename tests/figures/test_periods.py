@@ -81,3 +81,16 @@ def test_without_astropy_the_error_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "astropy.timeseries", None)
     with pytest.raises(ImportError, match=r"astromer\[astropy\].*give the period"):
         find_period(sinusoid(0.61))
+
+
+def test_periods_of_delta_scuti_stars_are_found(rng):
+    time = np.sort(rng.uniform(0.0, 400.0, 300))
+    mag = 15 + 0.2 * np.sin(2 * np.pi * time / 0.0553) + rng.normal(0, 0.02, 300)
+    curve = LightCurve(time, mag, np.full(300, 0.02))
+    assert find_period(curve) == pytest.approx(0.0553, rel=1e-4)
+
+
+def test_period_of_observations_at_one_time_is_refused():
+    curve = LightCurve(np.ones(12), np.arange(12.0), np.ones(12), object_id="s")
+    with pytest.raises(ConfigError, match=r'longest_period=0\.0.*object_id="s"'):
+        find_period(curve)

@@ -61,7 +61,7 @@ def test_test_and_baselines_are_lines_across():
 def test_learning_curves_of_training_alone_have_no_best_epoch():
     ax = plot_learning_curves({"epoch": [1, 2], "loss": [0.3, 0.2]}, metric="loss")
     assert labels(ax) == ["training"]
-    assert ax.get_ylabel() == "Loss [mag]"
+    assert ax.get_ylabel() == "Loss"
 
 
 def test_learning_curves_of_another_metric_keep_its_name():

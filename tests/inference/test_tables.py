@@ -1,5 +1,6 @@
 import csv
 import dataclasses
+import errno
 import weakref
 
 import numpy as np
@@ -154,3 +155,21 @@ def test_place_that_takes_no_file_is_refused_before_the_work(tmp_path, suffix):
     ):
         with pytest.raises(ConfigError, match=message):
             write_parts(path, parts())
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".npz"])
+def test_full_disk_is_named_with_the_file(tmp_path, columns, suffix, monkeypatch):
+    def fill(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def fill_in_rust(*args, **kwargs):
+        raise pl.exceptions.ComputeError("No space left on device (os error 28)")
+
+    monkeypatch.setattr(np, "savez", fill)
+    monkeypatch.setattr(pl.DataFrame, "write_csv", fill_in_rust)
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", fill_in_rust)
+    with pytest.raises(
+        ConfigError, match=rf"quota is full.*out{suffix}, which was not"
+    ):
+        write_table(tmp_path / f"out{suffix}", columns)
+    assert not list(tmp_path.iterdir())

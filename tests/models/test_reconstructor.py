@@ -255,3 +255,14 @@ def test_weighted_metrics_are_refused():
     model = Reconstructor(tiny_config(), seed=0)
     with pytest.raises(ConfigError, match=r"weighted_metrics=\['mae'\]"):
         model.compile(weighted_metrics=["mae"])
+
+
+def test_sample_weights_may_change_their_shape(data):
+    inputs, targets = data
+    model = Reconstructor(tiny_config(), seed=0)
+    model.compile(loss="mse", jit_compile=False)
+    ones = np.ones(targets["weight"].shape, np.float32)
+    expected = pytest.approx(model.evaluate(inputs, targets, verbose=0), rel=1e-5)
+    for given in (ones[:, 0], ones[:, :1], ones):
+        batches = tf.data.Dataset.from_tensors((inputs, targets, given))
+        assert model.evaluate(batches, verbose=0) == expected

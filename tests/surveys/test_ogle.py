@@ -60,3 +60,20 @@ def test_ogle_title_in_a_comment_is_believed(write, read):
     # A form feed ends no line.
     rows = "".join(f"{day}.5 15.5 0.5\n" for day in range(5))
     assert read("ogle", write("z.dat", f"# page 1\f\n{rows}")).height == 5
+
+
+@pytest.mark.parametrize(
+    "comment",
+    ["HJD-2450000 I err", "JD Imag Ierr", "time in HJD", "t m e", "HJD I mag"],
+)
+def test_ogle_comment_of_three_words_is_no_title(write, read, comment):
+    frame = read("ogle", write("x.dat", f"# {comment}\n5000.5 15.5 0.5\n"))
+    assert frame["mag"].to_list() == [15.5]
+    assert frame["time"].to_list() == [55_000.0]
+
+
+def test_ogle_columns_may_be_chosen(write, read):
+    path = write("x.dat", "# HJD flux mag err\n2455000.5 7 15.5 0.5\n")
+    assert read("ogle", path)["mag"].to_list() == [15.5]
+    columns = {"mag": "flux"}
+    assert read("ogle", path, columns=columns)["mag"].to_list() == [7]

@@ -276,3 +276,11 @@ def test_words_for_unknown_classes_are_none(write):
     curves = read_light_curves(path, "table")
     # NA are fast novae.
     assert [curve.class_name for curve in curves] == [None, None, None, "NA"]
+
+
+def test_rows_between_two_single_quotes_are_kept(read, write):
+    notes = {1: '"5 inch', 4: '"6 inch', 6: 'a "b"', 7: '"c, d"'}
+    rows = "".join(f"S,{i},15,0.1,{notes.get(i, 'ok')}\n" for i in range(9))
+    frame = read("table", write("x.csv", f"id,mjd,mag,err,note\n{rows}"))
+    assert frame["time"].to_list() == list(range(9))
+    assert frame["flag"].null_count() == 9

@@ -243,6 +243,8 @@ def test_one_hot_labels_are_refused():
     "loss",
     [
         "sparse_categorical_crossentropy",
+        "SparseCategoricalCrossentropy",
+        keras.losses.sparse_categorical_crossentropy,
         keras.losses.SparseCategoricalCrossentropy(),
         keras.losses.CategoricalFocalCrossentropy(),
     ],

@@ -284,3 +284,12 @@ def test_only_a_full_disk_is_explained(tmp_path):
         raise OSError(errno.ENOSPC, "full")
     with pytest.raises(PermissionError), disk_errors_explained(tmp_path):
         raise PermissionError(errno.EACCES, "no")
+
+
+def test_what_a_killed_process_left_of_a_preset_is_removed(tmp_path):
+    folder = RunFolder(tmp_path)
+    left = tmp_path / ".preset-abc"
+    left.mkdir()
+    (left / "config.json").write_text("{}")
+    with folder.claim():
+        assert not left.exists()
