@@ -37,7 +37,9 @@ CURVE_KEY: Final = ("object_id", "passband")
 NUM_BUCKETS: Final = 256
 """Buckets on disk. Partitions are made of whole buckets, so that memory stays at
 one partition up to 256 partitions of input, and at 1/256 of the input beyond."""
-ROWS_PER_BATCH: Final = 500_000
+ROWS_PER_BATCH: Final = 250_000
+"""Rows grouped together. Less than one block of text has, as a rule: while one is
+grouped, the next are parsed, and at the end nothing is parsed beside the last."""
 TABLES_PER_BATCH: Final = 1_000
 _FLAG_TYPE: Final = pl.Enum(list(FLAGS))
 
