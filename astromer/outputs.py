@@ -11,7 +11,7 @@ from typing import Final
 
 from astromer.errors import ConfigError
 
-__all__ = ["check_output", "full_disk_explained"]
+__all__ = ["check_output", "full_disk_explained", "is_full_disk"]
 
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -50,6 +50,14 @@ def check_output(path: str | Path) -> Path:
     return path
 
 
+def is_full_disk(error: BaseException) -> bool:
+    """Whether an error says that the disk or the quota is full."""
+    # Libraries in Rust have errors of their own, with the system's text in them.
+    return getattr(error, "errno", None) in _FULL or any(
+        f"os error {number}" in str(error) for number in _FULL
+    )
+
+
 @contextlib.contextmanager
 def full_disk_explained(path: str | Path) -> Iterator[None]:
     """Turn a full disk into an error that says so.
@@ -67,13 +75,9 @@ def full_disk_explained(path: str | Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # Libraries in Rust have errors of their own, with the system's text in them.
-        full = getattr(error, "errno", None) in _FULL or any(
-            f"os error {number}" in str(error) for number in _FULL
-        )
-        if not full:
+        if not is_full_disk(error):
             raise
         raise ConfigError(
-            f"The disk or the quota is full. Received: path={path}, which was not "
-            "written. Make room, or name another place."
+            f"The disk or the quota is full. Received: path={path}, which is not "
+            "whole. Make room, or name another place."
         ) from error

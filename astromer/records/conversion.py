@@ -213,16 +213,17 @@ def convert_tables(
     finished = conversion.open_folder(resume=resume)
     if finished is not None:
         return finished
-    try:
-        with full_disk_explained(folder):
+    # What is there when the disk is full stays: with more room it can be resumed.
+    with full_disk_explained(folder):
+        try:
             manifest = conversion.run(tables, dry_run=False)
-    except AstromerError:
-        # A bad input or option must not leave a folder that asks for `resume`.
-        if not any(folder.glob("*.tfrecord")):
-            shutil.rmtree(conversion.work, ignore_errors=True)
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-        raise
+        except AstromerError:
+            # A bad input or option must not leave a folder that asks for `resume`.
+            if not any(folder.glob("*.tfrecord")):
+                shutil.rmtree(conversion.work, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+            raise
     shutil.rmtree(conversion.work)
     return manifest
 

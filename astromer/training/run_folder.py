@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import dataclasses
-import errno
 import importlib.metadata
 import io
 import json
@@ -22,6 +21,7 @@ from typing import Any, BinaryIO, Final, TypeVar
 
 from astromer._version import __version__
 from astromer.errors import ConfigError, RunError
+from astromer.outputs import is_full_disk
 from astromer.training.options import TrainingOptions, read_options_file
 
 __all__ = [
@@ -38,8 +38,6 @@ FORMAT_VERSION: Final = 1
 """Raised whenever a reader of older runs would misread newer ones."""
 
 _LOCK: Final = ".lock"
-
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 Options = TypeVar("Options", bound=TrainingOptions)
 
@@ -426,10 +424,10 @@ def disk_errors_explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL:
+        if not is_full_disk(error):
             raise
         raise RunError(
-            f"The disk is full. Received: path={path} ({os.strerror(error.errno)}). "
+            f"The disk is full. Received: path={path} ({error.strerror}). "
             "The last checkpoint is intact: make room, then resume."
         ) from error
 

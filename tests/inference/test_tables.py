@@ -168,8 +168,6 @@ def test_full_disk_is_named_with_the_file(tmp_path, columns, suffix, monkeypatch
     monkeypatch.setattr(np, "savez", fill)
     monkeypatch.setattr(pl.DataFrame, "write_csv", fill_in_rust)
     monkeypatch.setattr(pl.DataFrame, "write_parquet", fill_in_rust)
-    with pytest.raises(
-        ConfigError, match=rf"quota is full.*out{suffix}, which was not"
-    ):
+    with pytest.raises(ConfigError, match=rf"quota is full.*out{suffix}, which is not"):
         write_table(tmp_path / f"out{suffix}", columns)
     assert not list(tmp_path.iterdir())

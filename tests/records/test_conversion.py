@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import shutil
@@ -510,3 +511,20 @@ def test_passband_of_an_input_without_passbands_says_what_to_do(
     options = keep_all.replace(passbands=("V",))
     with pytest.raises(ConfigError, match=r"names none.*--file-passband V"):
         convert("table", two_folders / "f1", tmp_path / "out", options=options)
+
+
+def test_full_disk_is_named_and_what_is_there_can_be_resumed(
+    tmp_path, survey_tables, monkeypatch
+):
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+
+        def fill(*_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        patch.setattr("astromer.records.conversion.write_shard", fill)
+        with pytest.raises(ConfigError, match=r"quota is full.*path=.*out.*Make room"):
+            convert_tables(survey_tables(), out, SMALL)
+    assert (out / ".work").is_dir()
+    convert_tables(survey_tables(), out, SMALL, resume=True)
+    assert all(result.passed for result in verify_records(out))
