@@ -110,23 +110,17 @@ class Embeddings(Table):
         ConfigError
             If a number is no row, or there is not a boolean per row.
         """
-        chosen = np.asarray(rows)
-        if chosen.dtype == bool:
-            suits = chosen.shape == (len(self),)
-        else:
-            suits = chosen.ndim == 1 and (
-                len(chosen) == 0
-                or (
-                    (chosen.dtype.kind in "iu" and -len(self) <= chosen.min())
-                    and chosen.max() < len(self)
-                )
-            )
-        if not suits:
+        # An empty list would be one of floats.
+        given = np.asarray(rows, dtype=None if np.size(rows) else np.intp)
+        try:
+            chosen = np.arange(len(self))[given]
+        except IndexError:
+            chosen = given[None, None]
+        if chosen.ndim != 1:
             raise ConfigError(
                 f"`rows` must be numbers of the {len(self)} rows, or a boolean for each. "
                 f"Received: rows={rows!r}."
             )
-        chosen = chosen if len(chosen) else chosen.astype(np.int64)
         return type(self)(**{n: column[chosen] for n, column in self.columns().items()})
 
     def search(self, queries: Embeddings | None = None, *, k: int = 10) -> Matches:
