@@ -519,6 +519,7 @@ ONE = ["--dataset", "asas", "--method", "macho"]
         ("finetuning", ["--dataset", "asas"], "12 finetuning runs in "),
         ("finetuning", ONE, "6 finetuning runs in "),
         ("gamma", ["--dataset", "crts", "--method", "other"], "2 training sizes in "),
+        ("gamma", [*ONE, "--classifier", "gamma"], "2 training sizes in "),
         ("confusion", [*ONE, "--classifier", "gamma"], "2 matrices in "),
     ],
 )
@@ -542,6 +543,7 @@ def test_f1_has_the_chance_of_as_many_classes(results, tmp_path, spy):
         ("f1", ["--method", "machoo"], 'Did you mean "macho"'),
         ("confusion", ONE, "of several methods"),
         ("gamma", ["--dataset", "asas"], "of several methods"),
+        ("gamma", ONE, "and classifier: `--dataset`, `--method`, `--classifier`"),
     ],
 )
 def test_benchmark_with_several_methods_asks_for_one(

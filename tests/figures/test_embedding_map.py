@@ -260,6 +260,11 @@ def test_block_maps_have_a_panel_per_layer_with_its_silhouette(layers, blobs):
     assert written == ["EC (20)", "LPV (20)", "RRab (20)"]
 
 
+def test_block_maps_without_classes_name_no_silhouette(layers):
+    axes = plot_block_maps(layers, [None] * len(layers[0]), method="pca")
+    assert [ax.get_title(loc="right") for ax in axes] == [""] * len(layers)
+
+
 def test_block_maps_are_tsne_by_default_and_repeat_under_a_seed(layers, blobs):
     pytest.importorskip("sklearn")
     one, same, other = (

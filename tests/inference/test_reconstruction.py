@@ -135,6 +135,11 @@ def test_seed_may_be_negative(model, curves):
     assert (first.reconstruction != second.reconstruction).any()
 
 
+def test_seed_must_be_an_integer(model, curves):
+    with pytest.raises(ConfigError, match=r"`seed` must be an integer.*seed=1\.5"):
+        reconstruct(model, curves, seed=1.5)
+
+
 def test_seed_deals_the_folds(model, curves):
     first = reconstruct(model, curves, seed=1).reconstruction
     again = reconstruct(model, curves, seed=1).reconstruction

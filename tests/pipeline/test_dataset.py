@@ -446,6 +446,7 @@ def test_shards_of_other_splits_do_not_matter(damaged, records):
         ({"batch_size": -1}, "batch_size.*positive integer.*batch_size=-1"),
         ({"batch_size": 2.5}, "batch_size.*positive integer.*batch_size=2.5"),
         ({"batch_size": True}, "batch_size.*positive integer.*batch_size=True"),
+        ({"seed": 1.5}, "seed.*must be an integer.*seed=1.5"),
         ({"shuffle_buffer": 0}, "shuffle_buffer.*positive.*shuffle_buffer=0"),
         (
             {"task": "embed", "masking": MaskingConfig()},
