@@ -14,10 +14,12 @@ from astromer.models import ClassifierNetwork
 from astromer.models.encoded import POOLED_HEADS, encoded_shape, encoding_of
 from astromer.pipeline.arrays import lay_tiles
 from astromer.training.data import RunData, fixed_batches
+from astromer.training.jax_devices import FixedBatches
 from astromer.training.labels import iterate_labeled
+from astromer.training.strategy import devices_in_scope
 from astromer.training.tiles import Encoded
 
-__all__ = ["SplitTiles", "bytes_to_encode", "encode"]
+__all__ = ["SplitTiles", "bytes_to_encode", "encode", "predict_in_order"]
 
 _BYTES: Final = 4
 _COPIES: Final = 2
@@ -118,17 +120,58 @@ def encode(
     encoded : Encoded
     """
     size = data.options.batch_size
-    values = encoding_of(network).predict(
+    values = predict_in_order(
+        encoding_of(network),
         fixed_batches(data, split),
-        # Counted here: where light curves have no label, the dataset cannot tell.
-        steps=-(-len(tiles) // size),
-        verbose=0,
-        callbacks=[_Count(lambda batch: progress(min(batch * size, len(tiles))))],
+        len(tiles),
+        size,
+        progress=lambda batch: progress(min(batch * size, len(tiles))),
     )
     positions = np.arange(values.shape[1])
     is_pooled = network.head in POOLED_HEADS
     valid = positions < (len(positions) if is_pooled else tiles.size[:, None])
     return Encoded(values, np.broadcast_to(valid, values.shape[:2]))
+
+
+def predict_in_order(
+    model: keras.Model,
+    windows: Any,
+    num_windows: int,
+    batch_size: int,
+    progress: Callable[[int], None] = lambda number: None,
+) -> NDArray[np.float32]:
+    """Predict windows on all devices, row after row as they are given.
+
+    Parameters
+    ----------
+    model : keras.Model
+    windows : object
+        From `fixed_batches`, or arrays as inputs of the model.
+    num_windows : int
+        How many there are.
+    batch_size : int
+    progress : callable, optional
+        Takes the number of batches that are done, after every batch.
+
+    Returns
+    -------
+    values : numpy.ndarray, shape (num_windows, ...)
+    """
+    if isinstance(windows, FixedBatches):
+        # Their batches may stand in another order.
+        windows = windows.arrays[0]
+    how: dict[str, Any] = {"batch_size": batch_size}
+    if not isinstance(windows, dict):
+        # Counted here: where light curves have no label, the dataset cannot tell.
+        how = {"steps": -(-num_windows // batch_size)}
+    elif extra := -num_windows % devices_in_scope():
+        # Devices share only what they can share evenly.
+        rows = np.arange(num_windows + extra) % num_windows
+        windows = {name: values[rows] for name, values in windows.items()}
+    values: NDArray[np.float32] = model.predict(
+        windows, verbose=0, callbacks=[_Count(progress)], **how
+    )
+    return values[:num_windows]
 
 
 class _Count(keras.callbacks.Callback):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from astromer.training.classification import ClassificationLoss
 from astromer.training.data import RunData, fixed_batches
-from astromer.training.encoding import SplitTiles
+from astromer.training.encoding import SplitTiles, predict_in_order
 from astromer.training.tiles import Encoded
 
 __all__ = ["ClassificationScores", "Confusion", "SplitScorer"]
@@ -134,7 +134,7 @@ class SplitScorer:
         encoded = self.encoded
         if encoded is None:
             return self.score(model).to_dict()
-        return self._score(_predict_encoded(model, encoded, self.batch_size)).to_dict()
+        return self._score(self._predict(model, encoded.take(slice(None)))).to_dict()
 
     def score(self, model: keras.Model) -> ClassificationScores:
         """Predict all windows, on all devices, and score them.
@@ -147,9 +147,10 @@ class SplitScorer:
         -------
         scores : ClassificationScores
         """
-        # Counted here: where light curves have no label, the dataset cannot tell.
-        steps = -(-len(self.tiles) // self.batch_size)
-        return self._score(model.predict(self.batches, steps=steps, verbose=0))
+        return self._score(self._predict(model, self.batches))
+
+    def _predict(self, model: keras.Model, windows: Any) -> NDArray[np.float32]:
+        return predict_in_order(model, windows, len(self.tiles), self.batch_size)
 
     def _score(self, logits: NDArray[np.float32]) -> ClassificationScores:
         tiles = self.tiles
@@ -163,15 +164,6 @@ class SplitScorer:
             windows=Confusion.of(label, logits.argmax(axis=1), self.num_classes),
             objects=Confusion.of(tiles.label, pooled.argmax(axis=1), self.num_classes),
         )
-
-
-def _predict_encoded(
-    model: keras.Model, encoded: Encoded, batch_size: int
-) -> NDArray[np.float32]:
-    logits: NDArray[np.float32] = model.predict(
-        encoded.take(slice(None)), batch_size=batch_size, verbose=0
-    )
-    return logits
 
 
 def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
