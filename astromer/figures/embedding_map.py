@@ -275,7 +275,7 @@ def _draw_points(
     if unknown.any():
         ax.scatter(x[unknown], y[unknown], s=size / 3, c=MUTED, linewidths=0, zorder=1)
     styles = class_style(_known(class_names))
-    order = np.random.default_rng(seed).permutation(np.flatnonzero(~unknown))
+    order = np.random.default_rng(seed % 2**64).permutation(np.flatnonzero(~unknown))
     # A scatter call has one marker, so the order is kept by batches.
     for place, batch in enumerate(np.array_split(order, _BATCHES)):
         for name in _known(names[batch]):

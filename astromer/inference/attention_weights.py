@@ -11,10 +11,10 @@ from keras import ops
 from numpy.typing import NDArray
 
 from astromer import batch
+from astromer.checks import check_positive
 from astromer.inference.runner import (
     OBSERVATIONS_PER_CHUNK,
     Apply,
-    check_batch_size,
     compiled,
     own_encoder,
     run_batches,
@@ -74,6 +74,7 @@ def attention(
     survey: str | None = None,
     passband: str | None = None,
     dropped: Dropped | None = None,
+    max_unreadable: float = 0.0,
     progress: Progress | None = None,
 ) -> list[Attention]:
     """Return how much attention each observation receives in every block and head.
@@ -91,6 +92,9 @@ def attention(
         Format of survey files, where it is not recognized; passband to take.
     dropped : Dropped, optional
         Receives what is lost of survey files.
+    max_unreadable : float
+        Largest share of survey files that may be unreadable and are then left out; by
+        default the first is an error.
     progress : callable, optional
         Called as ``progress(stage, done, total, unit)``.
 
@@ -105,12 +109,16 @@ def attention(
     ConfigError
         If an option is not valid or the source holds no light curves.
     """
-    check_batch_size(batch_size)
+    check_positive(batch_size=batch_size)
     encoder = own_encoder(model)
     config = encoder.config
     apply = compiled(encoder, "attention", lambda: _network(encoder))
     light_curves, number = iterate_light_curves(
-        source, survey=survey, passband=passband, dropped=dropped
+        source,
+        survey=survey,
+        passband=passband,
+        dropped=dropped,
+        max_unreadable=max_unreadable,
     )
     found: list[Attention] = []
     ahead = windows_ahead(light_curves, config, OBSERVATIONS_PER_CHUNK)

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astromer import batch
+from astromer.checks import check_positive
 from astromer.errors import ConfigError, unknown_name
 from astromer.inference.rows import average_windows, describe_rows
 from astromer.inference.runner import (
     OBSERVATIONS_PER_CHUNK,
     Apply,
-    check_batch_size,
     compiled,
     run_batches,
     windows_ahead,
@@ -119,7 +119,7 @@ def classify(
     """
     if per not in get_args(Per):
         raise ConfigError(unknown_name("per", per, get_args(Per)))
-    check_batch_size(batch_size)
+    check_positive(batch_size=batch_size)
     apply = compiled(model, "classify", lambda: model)
     light_curves, number = iterate_light_curves(
         source,

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astromer import batch
+from astromer.checks import check_positive
 from astromer.errors import ConfigError, unknown_name
 from astromer.inference.rows import average_windows, describe_rows
 from astromer.inference.runner import (
     OBSERVATIONS_PER_CHUNK,
     Apply,
-    check_batch_size,
     compiled,
     own_encoder,
     run_batches,
@@ -148,7 +148,7 @@ def embed_in_parts(
     """
     if per not in get_args(Per):
         raise ConfigError(unknown_name("per", per, get_args(Per)))
-    check_batch_size(batch_size)
+    check_positive(batch_size=batch_size)
     encoder = own_encoder(model)
     pooled = per != "observation"
     chosen = _chosen_layers(encoder, layer, pooled=pooled)

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astromer import batch
+from astromer.checks import check_integer, check_not_negative, check_positive
 from astromer.errors import ConfigError
 from astromer.inference.runner import (
     OBSERVATIONS_PER_CHUNK,
     Apply,
-    check_batch_size,
     compiled,
     run_batches,
     windows_ahead,
@@ -22,7 +22,6 @@ from astromer.inference.tables import Table
 from astromer.lightcurve import LightCurve
 from astromer.models import Reconstructor
 from astromer.pipeline import Normalization, WindowArrays
-from astromer.pipeline.options import check_integer, check_not_negative
 from astromer.progress import Progress
 from astromer.surveys import Dropped
 
@@ -113,7 +112,7 @@ def reconstruct(
             "`num_folds` must be 0, or at least 2 so that something stays visible. "
             f"Received: num_folds={num_folds}."
         )
-    check_batch_size(batch_size)
+    check_positive(batch_size=batch_size)
     check_integer(seed=seed)
     light_curves, number = iterate_light_curves(
         source,

@@ -21,13 +21,11 @@ from astromer.inference.sources import chunks
 from astromer.lightcurve import LightCurve
 from astromer.models import ClassifierNetwork, Encoder, EncoderConfig, Reconstructor
 from astromer.pipeline import WindowArrays, tile_windows
-from astromer.pipeline.options import check_positive
 
 __all__ = [
     "OBSERVATIONS_PER_CHUNK",
     "Apply",
     "batches_by_size",
-    "check_batch_size",
     "compiled",
     "own_encoder",
     "run_batches",
@@ -42,11 +40,6 @@ OBSERVATIONS_PER_CHUNK: Final = 400_000
 windows among."""
 
 _WIDTH_STEP = 25
-
-
-def check_batch_size(batch_size: int) -> None:
-    """Raise ConfigError unless there is room for a window in a batch."""
-    check_positive(batch_size=batch_size)
 
 
 def batches_by_size(

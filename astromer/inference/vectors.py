@@ -12,9 +12,9 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from astromer.checks import check_positive
 from astromer.errors import ConfigError
 from astromer.inference.tables import Table, read_table
-from astromer.pipeline.options import check_positive
 
 __all__ = ["Embeddings", "Matches"]
 

@@ -5,8 +5,19 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, Self, get_args
+from typing import Any, Final, Literal, Self
 
+from astromer.checks import (
+    check_flag,
+    check_known,
+    check_names,
+    check_not_negative,
+    check_number,
+    check_positive,
+    is_integer,
+    require,
+    unwrap_scalars,
+)
 from astromer.errors import ConfigError, unknown_name
 
 __all__ = [
@@ -136,9 +147,7 @@ class _Options:
             If an option does not exist or a value is not valid.
         """
         known = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-        for name in options:
-            if name not in known:
-                raise ConfigError(unknown_name("option", name, known))
+        check_known("option", options, known)
         return cls(**options)
 
     def to_dict(self) -> dict[str, Any]:
@@ -244,6 +253,7 @@ class EncoderConfig(_Options):
     whole light curve, as in Sect. 2.1."""
 
     def __post_init__(self) -> None:
+        unwrap_scalars(self)
         for name in (
             "num_layers",
             "num_heads",
@@ -254,19 +264,15 @@ class EncoderConfig(_Options):
             "period_harmonics",
             "signature_units",
         ):
-            _check_positive_integer(name, getattr(self, name))
+            check_positive(**{name: getattr(self, name)})
         self._check_rotation()
         self._check_periods()
         self._check_description()
         if self.embedding_dim is not None:
-            _check_positive_integer("embedding_dim", self.embedding_dim)
+            check_positive(embedding_dim=self.embedding_dim)
         for name in ("time_base", "shortest_period", "longest_period"):
-            _check_number(name, getattr(self, name))
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in get_args(choices):
-                raise ConfigError(
-                    unknown_name(name, str(getattr(self, name)), get_args(choices))
-                )
+            check_number(**{name: getattr(self, name)})
+        check_names(**{n: (getattr(self, n), known) for n, known in _CHOICES.items()})
         _check_dropout(self.dropout)
         if not (math.isfinite(self.time_base) and self.time_base > 1.0):
             raise ConfigError(
@@ -291,7 +297,7 @@ class EncoderConfig(_Options):
             )
 
     def _check_periods(self) -> None:
-        _check_count("num_periods", self.num_periods)
+        check_not_negative(num_periods=self.num_periods)
         number = self.num_periods
         if number > MAX_PERIODS:
             raise ConfigError(
@@ -304,13 +310,13 @@ class EncoderConfig(_Options):
                 f'num_periods={number} with magnitude_scale="none". '
                 'Use magnitude_scale="visible".'
             )
-        _check_number("max_frequency", self.max_frequency)
+        check_number(max_frequency=self.max_frequency)
         if not 0.0 < self.max_frequency < math.inf:
             raise ConfigError(
                 "`max_frequency` must be positive. "
                 f"Received: max_frequency={self.max_frequency}."
             )
-        _check_positive_integer("num_frequencies", self.num_frequencies)
+        check_positive(num_frequencies=self.num_frequencies)
         size = self.num_frequencies
         if size < MIN_FREQUENCIES or size & (size - 1):
             raise ConfigError(
@@ -319,7 +325,7 @@ class EncoderConfig(_Options):
             )
         if self.outlier_limit is None:
             return
-        _check_number("outlier_limit", self.outlier_limit)
+        check_number(outlier_limit=self.outlier_limit)
         if not 1.0 <= self.outlier_limit < math.inf:
             raise ConfigError(
                 "`outlier_limit` must be 1 or more, or None to trust all observations "
@@ -327,7 +333,7 @@ class EncoderConfig(_Options):
             )
 
     def _check_rotation(self) -> None:
-        _check_flag("rotary_time", self.rotary_time)
+        check_flag(rotary_time=self.rotary_time)
         if self.rotary_time and self.head_dim % 2:
             raise ConfigError(
                 "Rotations act on pairs of a head's channels. Received: "
@@ -336,14 +342,14 @@ class EncoderConfig(_Options):
             )
 
     def _check_description(self) -> None:
-        _check_flag("description", self.description)
+        check_flag(description=self.description)
         if self.description and self.magnitude_scale == "none":
             raise ConfigError(
                 "Scaled magnitudes are described. Received: description=True with "
                 'magnitude_scale="none". Use magnitude_scale="visible".'
             )
 
-        _check_count("signature_dim", self.signature_dim)
+        check_not_negative(signature_dim=self.signature_dim)
         if self.signature_dim and not self.description:
             raise ConfigError(
                 "A signature is made of a description. Received: "
@@ -454,6 +460,7 @@ class ClassifierConfig(_Options):
     with the input embedding. What is frozen has no dropout either."""
 
     def __post_init__(self) -> None:
+        unwrap_scalars(self)
         for name in ("class_names", "hidden_units"):
             value = getattr(self, name)
             if isinstance(value, str) or not isinstance(value, Sequence):
@@ -472,20 +479,13 @@ class ClassifierConfig(_Options):
                 f"Received: class_names={list(names)}."
             )
         for units in self.hidden_units:
-            _check_positive_integer("hidden_units", units)
-        _check_positive_integer("gru_units", self.gru_units)
-        for name, choices in (("head", Head), ("mixture", Mixture)):
-            if getattr(self, name) not in get_args(choices):
-                raise ConfigError(
-                    unknown_name(name, str(getattr(self, name)), get_args(choices))
-                )
-        if not isinstance(self.output_norm, bool):
-            raise ConfigError(
-                "`output_norm` must be True or False. "
-                f"Received: output_norm={self.output_norm!r}."
-            )
+            check_positive(hidden_units=units)
+        object.__setattr__(self, "hidden_units", tuple(map(int, self.hidden_units)))
+        check_positive(gru_units=self.gru_units)
+        check_names(head=(self.head, Head), mixture=(self.mixture, Mixture))
+        check_flag(output_norm=self.output_norm)
         _check_dropout(self.dropout)
-        _check_number("raw_time_unit", self.raw_time_unit)
+        check_number(raw_time_unit=self.raw_time_unit)
         if not 0.0 < self.raw_time_unit < math.inf:
             raise ConfigError(
                 "`raw_time_unit` must be a positive number of days. "
@@ -495,13 +495,11 @@ class ClassifierConfig(_Options):
 
     def _check_unfrozen_blocks(self) -> None:
         blocks: object = self.unfrozen_blocks
-        if blocks != "all" and (
-            not isinstance(blocks, int) or isinstance(blocks, bool) or blocks < 0
-        ):
-            raise ConfigError(
-                '`unfrozen_blocks` must be a number from 0 or "all". '
-                f"Received: unfrozen_blocks={blocks!r}."
-            )
+        require(
+            blocks == "all" or (is_integer(blocks) and blocks >= 0),
+            '`unfrozen_blocks` must be a number from 0 or "all"',
+            unfrozen_blocks=blocks,
+        )
         if blocks and self.head not in BLOCK_HEADS:
             raise ConfigError(
                 f'head="{self.head}" has no blocks to unfreeze; all that it has trains. '
@@ -509,34 +507,8 @@ class ClassifierConfig(_Options):
             )
 
 
-def _check_count(name: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ConfigError(
-            f"`{name}` must be an integer, zero or more. Received: {name}={value!r}."
-        )
-
-
-def _check_positive_integer(name: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ConfigError(
-            f"`{name}` must be a positive integer. Received: {name}={value!r}."
-        )
-
-
-def _check_flag(name: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise ConfigError(
-            f"`{name}` must be True or False. Received: {name}={value!r}."
-        )
-
-
-def _check_number(name: str, value: object) -> None:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ConfigError(f"`{name}` must be a number. Received: {name}={value!r}.")
-
-
 def _check_dropout(value: float) -> None:
-    _check_number("dropout", value)
+    check_number(dropout=value)
     if not 0.0 <= value < 1.0:
         raise ConfigError(
             f"`dropout` must be at least 0 and below 1. Received: dropout={value}."

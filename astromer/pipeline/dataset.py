@@ -21,6 +21,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from astromer import batch
+from astromer.checks import (
+    check_integer,
+    check_names,
+    check_not_negative,
+    check_positive,
+)
 from astromer.errors import ConfigError
 from astromer.pipeline.curves import Source, collect_light_curves, open_manifest
 from astromer.pipeline.masking import apply_masks, select_masks
@@ -32,12 +38,8 @@ from astromer.pipeline.options import (
     Normalization,
     Task,
     Tiling,
-    check_integer,
     check_labels,
     check_masking_task,
-    check_names,
-    check_not_negative,
-    check_positive,
     count_tiles,
 )
 from astromer.pipeline.weights import weigh_errors
@@ -621,7 +623,8 @@ def _check_shard(shard: tuple[int, int]) -> None:
 
 
 def _check_start(start_batch: int, repeat: bool) -> None:
-    if isinstance(start_batch, bool) or start_batch < 0 or (start_batch and not repeat):
+    check_not_negative(start_batch=start_batch)
+    if start_batch and not repeat:
         raise ConfigError(
             "`start_batch` counts the batches of an endless dataset from 0. "
             f"Received: start_batch={start_batch}, repeat={repeat}."

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Final, Literal, TypeGuard, get_args
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from astromer.errors import ConfigError, unknown_name
+from astromer.checks import check_known, is_number, require, unwrap_scalars
+from astromer.errors import ConfigError
 
 __all__ = [
     "DEFAULT_WINDOW_SIZE",
@@ -20,12 +21,8 @@ __all__ = [
     "Normalization",
     "Task",
     "Tiling",
-    "check_integer",
     "check_labels",
     "check_masking_task",
-    "check_names",
-    "check_not_negative",
-    "check_positive",
     "count_tiles",
 ]
 
@@ -81,10 +78,8 @@ class MaskingConfig:
     hidden. The numbers stay exact: each subset cuts one night at most."""
 
     def __post_init__(self) -> None:
-        if self.policy not in get_args(MaskingPolicy):
-            raise ConfigError(
-                unknown_name("masking policy", self.policy, get_args(MaskingPolicy))
-            )
+        unwrap_scalars(self)
+        check_known("masking policy", [self.policy], get_args(MaskingPolicy))
         for name in (
             "probed_fraction",
             "visible_fraction",
@@ -92,10 +87,11 @@ class MaskingConfig:
             "whole_nights",
         ):
             value = getattr(self, name)
-            if not 0.0 <= value <= 1.0:
-                raise ConfigError(
-                    f"`{name}` must lie in [0, 1]. Received: {name}={value}."
-                )
+            require(
+                is_number(value) and 0.0 <= value <= 1.0,
+                f"`{name}` must lie in [0, 1]",
+                **{name: value},
+            )
         shown = self.visible_fraction + self.random_fraction
         if (
             self.policy == "paper"
@@ -163,45 +159,6 @@ def count_tiles(length: Any, window_size: int, tiling: Tiling) -> Any:
     if tiling == "exact":
         return (length + window_size - 1) // window_size
     return length // window_size + 1
-
-
-def check_names(**options: tuple[str, Any]) -> None:
-    """Raise ConfigError where an option's value is not one of its names."""
-    for option, (name, known) in options.items():
-        if name not in get_args(known):
-            raise ConfigError(unknown_name(option, name, get_args(known)))
-
-
-def _is_integer(value: object) -> TypeGuard[int]:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
-def check_integer(**numbers: object) -> None:
-    """Raise ConfigError unless every number is an integer."""
-    for name, value in numbers.items():
-        if not _is_integer(value):
-            raise ConfigError(
-                f"`{name}` must be an integer. Received: {name}={value!r}."
-            )
-
-
-def check_positive(**sizes: object) -> None:
-    """Raise ConfigError unless every size is a positive integer."""
-    for name, value in sizes.items():
-        if not _is_integer(value) or value < 1:
-            raise ConfigError(
-                f"`{name}` must be a positive integer. Received: {name}={value!r}."
-            )
-
-
-def check_not_negative(**numbers: object) -> None:
-    """Raise ConfigError unless every number is an integer, zero or more."""
-    for name, value in numbers.items():
-        if not _is_integer(value) or value < 0:
-            raise ConfigError(
-                f"`{name}` must be an integer, zero or more. "
-                f"Received: {name}={value!r}."
-            )
 
 
 def check_masking_task(

@@ -13,6 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astromer import batch
+from astromer.checks import (
+    check_integer,
+    check_names,
+    check_not_negative,
+    check_positive,
+)
 from astromer.errors import ConfigError
 from astromer.pipeline.array_masking import apply_masks, select_masks, weigh_errors
 from astromer.pipeline.arrays import (
@@ -31,9 +37,6 @@ from astromer.pipeline.options import (
     Tiling,
     check_labels,
     check_masking_task,
-    check_names,
-    check_not_negative,
-    check_positive,
 )
 
 __all__ = ["Batch", "BatchStream", "fixed_windows", "stream_batches"]
@@ -99,7 +102,7 @@ class BatchStream:
         masking: MaskingConfig | None = None,
         error_weights: ErrorWeights = "off",
     ) -> None:
-        _check(task, window_size, normalization, masking, error_weights)
+        _check(task, window_size, seed, normalization, masking, error_weights)
         check_positive(batch_size=batch_size)
         self.curves = CurveArrays.load(source, split, classes=task == "classify")
         self._rows = _rows_of(self.curves, task)
@@ -266,7 +269,7 @@ def fixed_windows(
     RecordError
         If the folder holds no records, or a record is missing or damaged.
     """
-    _check(task, window_size, normalization, masking, error_weights)
+    _check(task, window_size, seed, normalization, masking, error_weights)
     check_names(tiling=(tiling, Tiling))
     curves = CurveArrays.load(source, split, classes=task == "classify")
     rows = _rows_of(curves, task)
@@ -322,6 +325,7 @@ def _generator(seed: int, purpose: int, number: int) -> np.random.Generator:
 def _check(
     task: Task,
     window_size: int,
+    seed: int,
     normalization: Normalization,
     masking: MaskingConfig | None,
     error_weights: ErrorWeights,
@@ -332,6 +336,7 @@ def _check(
         error_weights=(error_weights, ErrorWeights),
     )
     check_positive(window_size=window_size)
+    check_integer(seed=seed)
     check_masking_task(task, masking, error_weights)
     if task == "embed":
         raise ConfigError(

@@ -7,9 +7,18 @@ import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
-from astromer.errors import ConfigError, unknown_name
+from astromer.checks import (
+    check_integer,
+    check_known,
+    check_names,
+    check_positive,
+    is_number,
+    require,
+    unwrap_scalars,
+)
+from astromer.errors import ConfigError
 from astromer.surveys.observations import ReadOptions
 
 __all__ = ["ConvertOptions", "NoiseFilter", "parse_split"]
@@ -79,13 +88,14 @@ class ConvertOptions:
     """Rows held in memory at once. A larger input is partitioned on disk first."""
 
     def __post_init__(self) -> None:
+        unwrap_scalars(self)
         if self.labels is not None:
             object.__setattr__(self, "labels", Path(self.labels))
         if self.passbands is not None:
             given: Any = self.passbands
             names = (given,) if isinstance(given, str) else tuple(given)
             object.__setattr__(self, "passbands", names)
-            _require(
+            require(
                 bool(names) and all(isinstance(name, str) for name in names),
                 "`passbands` must be names, or None for all",
                 passbands=given,
@@ -97,35 +107,26 @@ class ConvertOptions:
             "rows_per_table",
             "rows_per_partition",
         ):
-            value = getattr(self, name)
-            _require(
-                _is_int(value) and value >= 1,
-                f"`{name}` must be a positive integer",
-                **{name: value},
-            )
-        _require(_is_int(self.seed), "`seed` must be an integer", seed=self.seed)
+            check_positive(**{name: getattr(self, name)})
+        check_integer(seed=self.seed)
         if self.max_error is not None:
-            _require(
-                _is_number(self.max_error) and self.max_error > 0,
+            require(
+                is_number(self.max_error) and self.max_error > 0,
                 "`max_error` must be a positive number of magnitudes, or None",
                 max_error=self.max_error,
             )
             object.__setattr__(self, "max_error", float(self.max_error))
         self._check_percentiles()
-        _require(
-            self.noise_filter in get_args(NoiseFilter),
-            "`noise_filter` must be one of off, keep, drop",
-            noise_filter=self.noise_filter,
-        )
+        check_names(noise_filter=(self.noise_filter, NoiseFilter))
         self._check_split()
-        _require(
+        require(
             isinstance(self.columns, Mapping),
             "`columns` must map roles to column names",
             columns=self.columns,
         )
         object.__setattr__(self, "columns", dict(self.columns))
-        _require(
-            _is_number(self.max_unreadable) and 0 <= self.max_unreadable <= 1,
+        require(
+            is_number(self.max_unreadable) and 0 <= self.max_unreadable <= 1,
             "`max_unreadable` must be a share of files from 0 to 1",
             max_unreadable=self.max_unreadable,
         )
@@ -135,10 +136,10 @@ class ConvertOptions:
         if self.clip_percentiles is None:
             return
         given: Any = self.clip_percentiles
-        _require(
+        require(
             isinstance(given, tuple | list)
             and len(given) == 2
-            and all(_is_number(value) for value in given)
+            and all(is_number(value) for value in given)
             and 0 <= given[0] < given[1] <= 100,
             "`clip_percentiles` must be two rising percentages from 0 to 100, or None",
             clip_percentiles=given,
@@ -149,7 +150,7 @@ class ConvertOptions:
 
     def _check_split(self) -> None:
         given: Any = self.split
-        _require(
+        require(
             isinstance(given, Mapping)
             and len(given) > 0
             and all(isinstance(name, str) and name.isidentifier() for name in given),
@@ -157,8 +158,8 @@ class ConvertOptions:
             split=given,
         )
         fractions = list(given.values())
-        _require(
-            all(_is_number(value) and value > 0 for value in fractions)
+        require(
+            all(is_number(value) and value > 0 for value in fractions)
             and math.isclose(math.fsum(fractions), 1.0, abs_tol=1e-6),
             "The fractions of `split` must be positive and sum to 1",
             split=dict(given),
@@ -221,9 +222,7 @@ class ConvertOptions:
             If a field does not exist or a value is not valid.
         """
         known = [field.name for field in dataclasses.fields(self)]
-        for name in overrides:
-            if name not in known:
-                raise ConfigError(unknown_name("option", name, known))
+        check_known("option", overrides, known)
         return dataclasses.replace(self, **overrides)
 
     def read_options(self) -> ReadOptions:
@@ -297,21 +296,3 @@ def parse_split(text: str) -> dict[str, float]:
             )
         split[name] = value
     return split
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-    )
-
-
-def _require(holds: bool, rule: str, **received: object) -> None:
-    if not holds:
-        ((name, value),) = received.items()
-        raise ConfigError(f"{rule}. Received: {name}={value!r}.")

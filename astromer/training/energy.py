@@ -12,12 +12,11 @@ the paper on Astromer 2 states its own footprint by it (Sect. 7).
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 from collections.abc import Mapping
 from typing import Any, Final, Self
 
-from astromer.errors import ConfigError, unknown_name
+from astromer.checks import check_known, is_number, require, unwrap_scalars
 
 __all__ = [
     "CARBON_INTENSITY_G_PER_KWH",
@@ -65,16 +64,16 @@ class EnergyConfig:
     """Carbon intensity of the electricity [g CO2e / kWh]."""
 
     def __post_init__(self) -> None:
+        unwrap_scalars(self)
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if value is None and field.name == "memory":
                 continue
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not (is_number and 0 <= value < math.inf):
-                raise ConfigError(
-                    f"`{field.name}` must be a number of at least 0. "
-                    f"Received: {field.name}={value!r}."
-                )
+            require(
+                is_number(value) and value >= 0,
+                f"`{field.name}` must be a number of at least 0",
+                **{field.name: value},
+            )
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
@@ -94,9 +93,7 @@ class EnergyConfig:
             If a field does not exist or a value is not valid.
         """
         known = [field.name for field in dataclasses.fields(cls)]
-        for name in fields:
-            if name not in known:
-                raise ConfigError(unknown_name("energy option", name, known))
+        check_known("energy option", fields, known)
         return cls(**fields)
 
 

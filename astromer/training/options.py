@@ -10,8 +10,18 @@ import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal, Self, get_args
+from typing import Any, ClassVar, Final, Literal, Self
 
+from astromer.checks import (
+    check_flag,
+    check_integer,
+    check_known,
+    check_names,
+    is_integer,
+    is_number,
+    require,
+    unwrap_scalars,
+)
 from astromer.errors import ConfigError, unknown_name
 from astromer.models.config import BLOCK_HEADS, ClassifierConfig, Head, Mixture
 from astromer.pipeline.options import ErrorWeights, MaskingConfig
@@ -76,8 +86,8 @@ class _Checked:
 
     def _check_count(self, name: str, least: int = 1) -> None:
         value = getattr(self, name)
-        _require(
-            _is_integer(value) and value >= least,
+        require(
+            is_integer(value) and value >= least,
             f"`{name}` must be an integer of at least {least}",
             **{name: value},
         )
@@ -86,16 +96,14 @@ class _Checked:
         self, name: str, least: float | None = None, below: float = math.inf
     ) -> None:
         value = getattr(self, name)
-        inside = _is_number(value) and (value > 0 if least is None else value >= least)
+        inside = is_number(value) and (value > 0 if least is None else value >= least)
         span = "positive" if least is None else f"at least {least:g}"
         span += f" and below {below:g}" if below < math.inf else ""
-        _require(inside and value < below, f"`{name}` must be {span}", **{name: value})
+        require(inside and value < below, f"`{name}` must be {span}", **{name: value})
         object.__setattr__(self, name, float(value))
 
     def _check_choice(self, name: str, choices: Any) -> None:
-        value = getattr(self, name)
-        if value not in get_args(choices):
-            raise ConfigError(unknown_name(name, str(value), get_args(choices)))
+        check_names(**{name: (getattr(self, name), choices)})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,6 +170,7 @@ class TrainingOptions(_Checked):
     """What the estimate of energy and CO2 assumes."""
 
     def __post_init__(self) -> None:
+        unwrap_scalars(self)
         for name in ("epochs", "batch_size", "shuffle_buffer"):
             self._check_count(name)
         for name in ("steps_per_epoch", "decay_epochs", "patience", "checkpoint_steps"):
@@ -169,7 +178,7 @@ class TrainingOptions(_Checked):
                 self._check_count(name)
         if self.warmup_steps is not None:
             self._check_count("warmup_steps", least=0)
-        _require(_is_integer(self.seed), "`seed` must be an integer", seed=self.seed)
+        check_integer(seed=self.seed)
         for name in ("learning_rate", "epsilon", "checkpoint_minutes"):
             self._check_number(name)
         if self.clip_norm is not None:
@@ -183,18 +192,17 @@ class TrainingOptions(_Checked):
         ):
             self._check_choice(name, choices)
         monitor: Any = self.monitor
-        _require(
+        require(
             isinstance(monitor, str) and monitor != "",
             "`monitor` must be the name of a score",
             monitor=monitor,
         )
-        cache: Any = self.cache
-        _require(isinstance(cache, bool), "`cache` must be true or false", cache=cache)
+        check_flag(cache=self.cache)
         self._check_devices()
         self._check_decay()
         if isinstance(self.energy, Mapping):
             object.__setattr__(self, "energy", EnergyConfig.from_dict(self.energy))
-        _require(
+        require(
             isinstance(self.energy, EnergyConfig),
             "`energy` must be a table of options",
             energy=self.energy,
@@ -208,9 +216,9 @@ class TrainingOptions(_Checked):
         elif isinstance(given, list):
             given = tuple(given)
         is_names = isinstance(given, tuple) and all(isinstance(n, str) for n in given)
-        _require(
+        require(
             given is None
-            or (_is_integer(given) and given >= 1)
+            or (is_integer(given) and given >= 1)
             or (is_names and len(given) > 0),
             "`devices` must be names such as GPU:0, or their number",
             devices=self.devices,
@@ -219,7 +227,7 @@ class TrainingOptions(_Checked):
 
     def _check_decay(self) -> None:
         if self.schedule == "cosine" and self.decay_epochs is not None:
-            _require(
+            require(
                 self.decay_epochs >= self.epochs,
                 "The learning rate is zero from `decay_epochs` on: a run cannot have "
                 f"{self.epochs} epochs. Give `decay_epochs` when a run starts, or go on "
@@ -318,9 +326,8 @@ class TrainingOptions(_Checked):
             If a field does not exist or a value is not valid.
         """
         known = {field.name: field.type for field in dataclasses.fields(self)}
+        check_known("option", overrides, known)
         for name, value in overrides.items():
-            if name not in known:
-                raise ConfigError(unknown_name("option", name, known))
             if value is False and "None" in str(known[name]):
                 overrides[name] = None
         return dataclasses.replace(self, **overrides)
@@ -355,7 +362,7 @@ class TrainingOptions(_Checked):
             steps = min(_WARMUP_STEPS, steps_per_epoch // 2)
         whole = (self.decay_epochs or self.epochs) * steps_per_epoch
         if self.schedule == "cosine":
-            _require(
+            require(
                 steps < whole,
                 f"The warm-up must be shorter than the {whole:,} batches after which the "
                 "learning rate is zero",
@@ -427,11 +434,9 @@ class PretrainOptions(TrainingOptions):
         given: Any = self.masking
         if isinstance(given, Mapping):
             known = [field.name for field in dataclasses.fields(MaskingConfig)]
-            for name in given:
-                if name not in known:
-                    raise ConfigError(unknown_name("masking option", name, known))
+            check_known("masking option", given, known)
             object.__setattr__(self, "masking", MaskingConfig(**given))
-        _require(
+        require(
             isinstance(self.masking, MaskingConfig),
             "`masking` must be a table of options",
             masking=given,
@@ -472,9 +477,9 @@ class FinetuneOptions(PretrainOptions):
         elif isinstance(given, list):
             given = tuple(given)
         is_names = isinstance(given, tuple) and all(isinstance(n, str) for n in given)
-        _require(
+        require(
             given in ("all", "head")
-            or (_is_integer(given) and given >= 1)
+            or (is_integer(given) and given >= 1)
             or (is_names and len(given) > 0),
             "`trainable` must be all, head, a number of blocks, or names of layers",
             trainable=self.trainable,
@@ -562,7 +567,7 @@ class ClassifierOptions(TrainingOptions):
         if not isinstance(value, str) or value == "all":
             return value
         words = [word.strip() for word in value.split(",") if word.strip()]
-        _require(
+        require(
             all(word.isdigit() for word in words),
             f"`{name}` must be numbers",
             **{name: value},
@@ -634,11 +639,13 @@ class SignatureOptions(_Checked):
     """Of initial weights, dropout and order."""
 
     def __post_init__(self) -> None:
+        unwrap_scalars(self)
         self._check_count("steps")
         self._check_count("batch_size", 2)
         self._check_number("learning_rate")
         self._check_number("temperature")
         self._check_number("class_weight", least=0.0)
+        check_integer(seed=self.seed)
 
 
 def read_options_file(path: str | Path) -> dict[str, Any]:
@@ -668,21 +675,3 @@ def read_options_file(path: str | Path) -> dict[str, Any]:
         raise ConfigError(
             f"The options must be a TOML file. Received: path={path} ({error})."
         ) from error
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-    )
-
-
-def _require(holds: bool, rule: str, **received: object) -> None:
-    if not holds:
-        ((name, value),) = received.items()
-        raise ConfigError(f"{rule}. Received: {name}={value!r}.")

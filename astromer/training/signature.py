@@ -15,6 +15,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from astromer.checks import check_integer
 from astromer.errors import ConfigError
 from astromer.lightcurve import LightCurve
 from astromer.models import Encoder
@@ -79,7 +80,8 @@ def draw_views(
     """
     if views < 2:
         raise ConfigError(f"`views` must be 2 or more. Received: views={views}.")
-    rng = np.random.default_rng(seed)
+    check_integer(seed=seed)
+    rng = np.random.default_rng(seed % 2**64)
     curves = [curve for curve in light_curves if len(curve) >= MIN_OBSERVATIONS]
     if len(curves) < 2:
         raise ConfigError(
@@ -137,7 +139,7 @@ def fit_signature(
             "Classes are to be learned, but none is known. Received: "
             f"class_weight={options.class_weight} without a class name. Use 0."
         )
-    rng = np.random.default_rng(options.seed)
+    rng = np.random.default_rng(options.seed % 2**64)
     signature = Signature(
         goal.dim,
         goal.units,

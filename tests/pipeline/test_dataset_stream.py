@@ -166,7 +166,8 @@ def test_labeled_batch_tells_its_objects():
     [
         ({"training": False}, "repeat=True with training=False"),
         ({"task": "embed"}, "repeat=True with training=False"),
-        ({"start_batch": -1}, "start_batch=-1, repeat=True"),
+        ({"start_batch": -1}, "zero or more. Received: start_batch=-1"),
+        ({"start_batch": 1.5}, "zero or more. Received: start_batch=1.5"),
         ({"repeat": False, "start_batch": 2}, "start_batch=2, repeat=False"),
         ({"drop_remainder": True, "batch_size": 30}, "batch_size=30, 21 light curves"),
     ],

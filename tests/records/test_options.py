@@ -25,7 +25,7 @@ from astromer.records import ConvertOptions, parse_split
         ("clip_percentiles", (99, 1), "rising"),
         ("clip_percentiles", (1, 101), "rising"),
         ("clip_percentiles", 5, "rising"),
-        ("noise_filter", "on", "off, keep, drop"),
+        ("noise_filter", "on", "Known: drop, keep, off"),
         ("split", {}, "names"),
         ("split", {"a b": 1.0}, "names"),
         ("split", {"train": 0.8, "test": 0.1}, "sum to 1"),

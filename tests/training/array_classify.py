@@ -87,7 +87,7 @@ def main():
     }
     found["of all"] = predict(windows, 1).tolist()
     found["of two"] = predict(windows, 2).tolist()
-    print(json.dumps(found))
+    sys.stdout.write(json.dumps(found) + "\n")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
-from astromer.errors import ConfigError, PresetError, unknown_name
+from astromer.checks import check_known
+from astromer.errors import ConfigError, PresetError
 from astromer.models import EncoderConfig
 from astromer.presets.released.translate import Sizes
 
@@ -219,12 +220,9 @@ def translate_options(
         that is not valid.
     """
     fields = [field.name for field in dataclasses.fields(EncoderConfig)]
-    for field in overrides:
-        if field not in fields:
-            raise ConfigError(unknown_name("option", field, fields))
+    check_known("option", overrides, fields)
     ignored = set(ignore)
-    for option in sorted(ignored - set(options)):
-        raise ConfigError(unknown_name("ignored option", option, options))
+    check_known("ignored option", sorted(ignored), options)
     vocabulary = _VOCABULARIES[name.rpartition("/")[2]]
     decisions = _Decisions(vocabulary, sizes, overrides)
     for option, value in options.items():
