@@ -509,6 +509,7 @@ class ClassifierOptions(TrainingOptions):
             **_RELEASED,
             "epochs": 1_000,
             "learning_rate": 1e-3,
+            "raw_time_unit": 1.0,
             "mixture": "released",
             "monitor": "val_loss",
             "windows": "drawn",
@@ -534,6 +535,8 @@ class ClassifierOptions(TrainingOptions):
     """Share of values dropped before every dense layer."""
     gru_units: int = _CLASSIFIER["gru_units"]
     """Units of the recurrent heads."""
+    raw_time_unit: float = _CLASSIFIER["raw_time_unit"]
+    """Days that head `raw_gru` counts as one."""
     mixture: Mixture = _CLASSIFIER["mixture"]
     """How head `gamma` mixes the blocks."""
     unfreeze: int | Literal["all"] = _CLASSIFIER["unfrozen_blocks"]
@@ -608,6 +611,7 @@ class ClassifierOptions(TrainingOptions):
             output_norm=self.output_norm,
             dropout=self.dropout,
             gru_units=self.gru_units,
+            raw_time_unit=self.raw_time_unit,
             mixture=self.mixture,
             unfrozen_blocks=self.unfreeze,
         )

@@ -51,6 +51,7 @@ OTHER = {
     "output_norm": False,
     "dropout": 0.3,
     "gru_units": 5,
+    "raw_time_unit": 1.0,
     "mixture": "released",
     "unfreeze": "all",
     "windows": "drawn",
@@ -229,25 +230,21 @@ def test_option_of_a_classifier_that_cannot_work_is_refused(options, message):
 
 
 def test_options_of_a_classifier_become_its_config():
-    options = ClassifierOptions(
-        head="gru",
-        gru_units=3,
-        hidden_units=(5,),
-        output_norm=False,
-        dropout=0.2,
-        unfreeze=2,
-        mixture="released",
-    )
-    assert options.classifier_config(["a", "b"]) == ClassifierConfig(
-        class_names=("a", "b"),
-        head="gru",
-        gru_units=3,
-        hidden_units=(5,),
-        output_norm=False,
-        dropout=0.2,
-        unfrozen_blocks=2,
-        mixture="released",
-    )
+    changes = {
+        "head": "gru",
+        "gru_units": 3,
+        "raw_time_unit": 7.0,
+        "hidden_units": (5,),
+        "output_norm": False,
+        "dropout": 0.2,
+        "mixture": "released",
+    }
+    options = ClassifierOptions(unfreeze=2, **changes)
+    expected = ClassifierConfig(class_names=("a", "b"), unfrozen_blocks=2, **changes)
+    assert options.classifier_config(["a", "b"]) == expected
+    # Every option of a classifier can be given to a run.
+    fields = {field.name for field in dataclasses.fields(ClassifierConfig)}
+    assert fields == {"class_names", "unfrozen_blocks", *changes}
     expected = ClassifierConfig(class_names=("a", "b"))
     assert ClassifierOptions().classifier_config(["a", "b"]) == expected
 
