@@ -238,7 +238,7 @@ def make_methods(
     presets, baselines, heads, finetune, classifiers, layers, num_jobs
         As for `few_shot_benchmark`.
     cache : pathlib.Path, optional
-        Folder that keeps embeddings and features.
+        Folder that keeps embeddings and features; finetuning needs one.
 
     Returns
     -------
@@ -247,7 +247,7 @@ def make_methods(
     Raises
     ------
     ConfigError
-        If a name is unknown or no method is left.
+        If a name is unknown, no method is left, or finetuning has no folder.
     PresetError
         If a preset does not exist.
     """
@@ -280,10 +280,14 @@ def make_methods(
         sequences = Sequences(embedding, cache)
         methods += [HeadMethod(h, embedding, sequences=sequences) for h in heads]
     if finetune is not False:
+        if cache is None:
+            raise ConfigError(
+                "Finetuned presets are kept in the cache. Received: "
+                f"finetune={finetune!r}, cache=None. Name a folder as `cache`."
+            )
         options = {} if finetune is True else dict(finetune)
-        folder = FINETUNED if cache is None else cache / FINETUNED
         for name, (preset, model) in models.items():
-            finetuning = Finetuning(preset, model, name, Path(folder), options)
+            finetuning = Finetuning(preset, model, name, cache / FINETUNED, options)
             methods += _finetuned(finetuning, classifiers, layers, heads, num_jobs)
     features = Features(cache, num_threads=num_jobs)
     few = Features(cache, periodogram=False, num_threads=num_jobs)

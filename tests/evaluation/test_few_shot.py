@@ -188,6 +188,13 @@ def test_an_unknown_preset_is_named(tmp_path):
         make_methods(["nacho"], cache=tmp_path)
 
 
+def test_finetuning_needs_a_folder(preset, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"kept in the cache.*cache=None"):
+        make_methods([preset], finetune=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"tiny"}
+
+
 def test_presets_of_one_name_are_refused(preset, tiny_model, tmp_path):
     other = save_preset(tiny_model, tmp_path / "elsewhere" / "tiny")
     with pytest.raises(ConfigError, match="names of their own"):
