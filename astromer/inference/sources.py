@@ -62,8 +62,10 @@ def iterate_light_curves(
     if isinstance(source, str | Path):
         source = [source]
     if isinstance(source, LightCurve):
+        _refuse_survey(survey, "a light curve")
         curves, number = iter([source]), 1
     elif is_frame(source):
+        _refuse_survey(survey, "a frame")
         held = light_curves_from_frame(source)
         curves, number = iter(held), len(held)
     elif isinstance(source, Mapping):
@@ -139,10 +141,12 @@ def _open_items(
         first = list(itertools.islice(items, 1))
         items = itertools.chain(first, items)
         if not first or not isinstance(first[0], str | Path):
+            _refuse_survey(survey, "light curves")
             return map(_check, items), None
         items = list(items)
     paths = [Path(item) for item in items if isinstance(item, str | Path)]
     if len(paths) != len(items):
+        _refuse_survey(survey, "light curves")
         return map(_check, items), len(items)
     if not paths:
         return iter(()), 0
@@ -157,6 +161,14 @@ def _open_items(
         number = sum(Manifest.load(path).num_light_curves() for path in records)
         return itertools.chain.from_iterable(read_records(p) for p in records), number
     return read_files(paths), None
+
+
+def _refuse_survey(survey: str | None, source: str) -> None:
+    if survey is not None:
+        raise ConfigError(
+            "`survey` names the format of files. "
+            f'Received: survey="{survey}" with {source}. Leave it out.'
+        )
 
 
 def _check(item: Any) -> LightCurve:

@@ -186,6 +186,13 @@ def test_unknown_survey_and_missing_file_are_refused(macho_folder):
         iterate_light_curves(macho_folder / "nowhere.mjd")
 
 
+def test_survey_is_refused_where_there_are_no_files(curves):
+    frame = curves[0].to_pandas()
+    for source in (curves[0], curves, iter(curves), frame):
+        with pytest.raises(ConfigError, match=r'format of files\. .*survey="macho"'):
+            iterate_light_curves(source, survey="macho")
+
+
 def test_damaged_records_are_named(tmp_path, records):
     folder = tmp_path / "copy"
     folder.mkdir()
