@@ -63,10 +63,10 @@ def test_ranges_have_ends():
 
 def test_names_are_those_that_exist():
     checks.check_names(loss=("paper", Literal["paper", "released"]))
-    with pytest.raises(ConfigError, match='loss="papr".*mean "paper"'):
+    with pytest.raises(ConfigError, match=r'loss="papr".*mean "paper"'):
         checks.check_names(loss=("papr", Literal["paper", "released"]))
     checks.check_known("option", [], ())
-    with pytest.raises(ConfigError, match='option="b".*Known: a, c'):
+    with pytest.raises(ConfigError, match=r'option="b".*Known: a, c'):
         checks.check_known("option", ["a", "b"], iter("ac"))
 
 

@@ -213,12 +213,7 @@ class HeadMethod:
             sequences = self._sequences.windows(objects, size)
         else:
             tiled = tile_windows(curves, size, self.config.normalization)
-            arrays = {
-                batch.TIME: tiled.time,
-                batch.MAG: tiled.mag,
-                batch.VALID: tiled.valid,
-                batch.HIDDEN: np.zeros_like(tiled.valid),
-            }
+            arrays = tiled.inputs()
         return _Windows(
             arrays=arrays,
             sequences=sequences,

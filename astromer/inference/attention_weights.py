@@ -138,12 +138,7 @@ def _run(
     apply: Apply, windows: WindowArrays, batch_size: int, config: EncoderConfig
 ) -> NDArray[np.float32]:
     """Return weights of all observations in order, (num_layers, num_heads, n)."""
-    inputs = {
-        batch.TIME: windows.time,
-        batch.MAG: windows.mag,
-        batch.VALID: windows.valid,
-        batch.HIDDEN: np.zeros_like(windows.valid),
-    }
+    inputs = windows.inputs()
     last = np.cumsum(windows.size)
     weight = np.empty(
         (config.num_layers, config.num_heads, int(last[-1])), dtype=np.float32

@@ -8,7 +8,6 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from astromer import batch
 from astromer.checks import check_positive
 from astromer.errors import ConfigError, unknown_name
 from astromer.inference.rows import average_windows, describe_rows
@@ -157,12 +156,7 @@ def _probabilities(
     apply: Apply, windows: WindowArrays, num_classes: int, batch_size: int
 ) -> NDArray[np.float64]:
     """Return the softmax of the logits of each window, (num_windows, num_classes)."""
-    inputs = {
-        batch.TIME: windows.time,
-        batch.MAG: windows.mag,
-        batch.VALID: windows.valid,
-        batch.HIDDEN: np.zeros_like(windows.valid),
-    }
+    inputs = windows.inputs()
     logits = np.empty((len(windows), num_classes))
 
     def receive(rows: NDArray[np.int64], outputs: NDArray[np.float32]) -> None:

@@ -9,7 +9,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from astromer import batch
 from astromer.checks import check_positive
 from astromer.errors import ConfigError, unknown_name
 from astromer.inference.rows import average_windows, describe_rows
@@ -241,12 +240,7 @@ def _run(
     apply: Apply, windows: WindowArrays, batch_size: int, *, pooled: bool
 ) -> NDArray[np.float32]:
     """Return (num_windows, dim) if pooled, else (num_observations, dim)."""
-    inputs = {
-        batch.TIME: windows.time,
-        batch.MAG: windows.mag,
-        batch.VALID: windows.valid,
-        batch.HIDDEN: np.zeros_like(windows.valid),
-    }
+    inputs = windows.inputs()
     rows_out = len(windows) if pooled else int(windows.size.sum())
     values = np.empty((0, 0), dtype=np.float32)
     first = np.cumsum(windows.size) - windows.size

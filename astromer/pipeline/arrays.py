@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from astromer import batch
 from astromer.lightcurve import LightCurve
 from astromer.pipeline.curves import CurveArrays
 from astromer.pipeline.options import Normalization, Tiling, count_tiles
@@ -40,6 +42,21 @@ class WindowArrays:
 
     def __len__(self) -> int:
         return len(self.size)
+
+    def inputs(self) -> dict[str, NDArray[Any]]:
+        """Return what an encoder is told where nothing is hidden.
+
+        Returns
+        -------
+        inputs : dict of numpy.ndarray, shape (num_windows, window_size)
+            Names and units are those of `astromer.batch`.
+        """
+        return {
+            batch.TIME: self.time,
+            batch.MAG: self.mag,
+            batch.VALID: self.valid,
+            batch.HIDDEN: np.zeros_like(self.valid),
+        }
 
 
 def tile_windows(

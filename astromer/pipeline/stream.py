@@ -158,7 +158,7 @@ class BatchStream:
             self.curves, curve, start, self._window_size, self._normalization
         )
         if self._task == "classify":
-            return _inputs(windows), self.curves.label[curve]
+            return windows.inputs(), self.curves.label[curve]
         return _mask(windows, self._masking, self._error_weights, rng)
 
     def iterate(self, start_batch: int = 0) -> Iterator[Batch]:
@@ -276,18 +276,9 @@ def fixed_windows(
     place, start = lay_tiles(curves.length[rows], window_size, tiling)
     windows = cut_windows(curves, rows[place], start, window_size, normalization)
     if task == "classify":
-        return _inputs(windows), curves.label[windows.curve]
+        return windows.inputs(), curves.label[windows.curve]
     rng = _generator(seed, _FIXED_MASKS, 0)
     return _mask(windows, masking or MaskingConfig(), error_weights, rng)
-
-
-def _inputs(windows: WindowArrays) -> dict[str, NDArray[Any]]:
-    return {
-        batch.TIME: windows.time,
-        batch.MAG: windows.mag,
-        batch.VALID: windows.valid,
-        batch.HIDDEN: np.zeros_like(windows.valid),
-    }
 
 
 def _mask(
@@ -297,7 +288,7 @@ def _mask(
     rng: np.random.Generator,
 ) -> Batch:
     masks = select_masks(windows.time, windows.size, masking, rng)
-    inputs = _inputs(windows)
+    inputs = windows.inputs()
     inputs[batch.MAG] = apply_masks(windows.mag, masks, windows.size, rng)
     inputs[batch.HIDDEN] = masks.hidden
     targets = {
