@@ -1,4 +1,4 @@
-"""Files to be written, looked at before the work of minutes and not after."""
+"""Files and folders to be written, looked at before the work of minutes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,24 @@ import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from astromer.errors import ConfigError
 
-__all__ = ["check_output", "full_disk_explained", "is_full_disk"]
+__all__ = [
+    "LOCK_NAME",
+    "check_output",
+    "claim_folder",
+    "full_disk_explained",
+    "is_full_disk",
+]
+
+LOCK_NAME: Final = ".lock"
+"""File in a folder that a process has claimed."""
 
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_LOCKS: Final = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+"""What some file systems of several computers answer."""
 
 
 def check_output(path: str | Path) -> Path:
@@ -48,6 +59,54 @@ def check_output(path: str | Path) -> Path:
             f"Received: path={path}, but {above} {reason}. Name another place."
         )
     return path
+
+
+@contextlib.contextmanager
+def claim_folder(folder: Path) -> Iterator[bool]:
+    """Keep a folder for this process until the block ends, however it does.
+
+    The system lets go of what a killed process has claimed. On Windows, and where the
+    file system knows no locks, nothing is claimed.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Made, with those above it, if it does not exist.
+
+    Yields
+    ------
+    is_claimed : bool
+        False if another process, or another block of this one, has claimed it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if os.name != "posix":
+        yield True
+        return
+    lock = folder / LOCK_NAME
+    with open(lock, "ab") as stream:
+        if not _takes(stream, lock):
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+def _takes(stream: BinaryIO, lock: Path) -> bool:
+    """Lock a file, unless another process has; it is given back when closed."""
+    import fcntl
+
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Who has just ended takes the file along: a lock on that is none.
+        return os.path.samestat(os.fstat(stream.fileno()), lock.stat())
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        return True
 
 
 def is_full_disk(error: BaseException) -> bool:

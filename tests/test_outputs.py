@@ -1,9 +1,15 @@
 import errno
+import os
 
 import pytest
 
 from astromer.errors import ConfigError
-from astromer.outputs import check_output, full_disk_explained, is_full_disk
+from astromer.outputs import (
+    check_output,
+    claim_folder,
+    full_disk_explained,
+    is_full_disk,
+)
 
 
 def test_file_may_be_there_and_folders_above_it_need_not(tmp_path):
@@ -42,3 +48,22 @@ def test_a_full_disk_alone_is_explained(error, full):
     with pytest.raises(expected) as caught, full_disk_explained("made.csv"):
         raise error
     assert ("made.csv" in str(caught.value)) is full
+
+
+@pytest.mark.skipif(os.name != "posix", reason="claims nothing on Windows")
+def test_a_folder_is_claimed_once_and_nothing_is_left(tmp_path):
+    folder = tmp_path / "new" / "out"
+    for _ in range(2):
+        with claim_folder(folder) as first, claim_folder(folder) as second:
+            assert (first, second) == (True, False)
+        assert list(folder.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="claims nothing on Windows")
+def test_a_file_system_without_locks_is_no_obstacle(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with claim_folder(tmp_path) as is_claimed:
+        assert is_claimed

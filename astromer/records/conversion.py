@@ -26,7 +26,7 @@ import polars as pl
 from astromer._version import __version__
 from astromer.ahead import read_ahead
 from astromer.errors import AstromerError, ConfigError, RecordError, unknown_name
-from astromer.outputs import full_disk_explained
+from astromer.outputs import LOCK_NAME, claim_folder, full_disk_explained
 from astromer.progress import Progress
 from astromer.records.blocks import (
     Block,
@@ -132,8 +132,8 @@ def convert(
     Raises
     ------
     ConfigError
-        If an option is not valid, the folder is not empty, or it belongs to a
-        conversion with other options or inputs.
+        If an option is not valid, the folder is not empty, it belongs to a conversion
+        with other options or inputs, or another process is converting into it.
     SurveyError
         If a file cannot be read, or more than `max_unreadable` of them.
     RecordError
@@ -210,22 +210,54 @@ def convert_tables(
         with tempfile.TemporaryDirectory(prefix="astromer-") as work:
             conversion.work = Path(work)
             return conversion.run(tables, dry_run=True)
-    finished = conversion.open_folder(resume=resume)
-    if finished is not None:
-        return finished
-    # What is there when the disk is full stays: with more room it can be resumed.
-    with full_disk_explained(folder):
+    with _claim(folder):
+        finished = conversion.open_folder(resume=resume)
+        if finished is not None:
+            return finished
+        # What is there when the disk is full stays: with more room it can be resumed.
+        with full_disk_explained(folder):
+            try:
+                manifest = conversion.run(tables, dry_run=False)
+            except AstromerError:
+                # A bad input or option must not leave a folder that asks for `resume`.
+                if not any(folder.glob("*.tfrecord")):
+                    shutil.rmtree(conversion.work, ignore_errors=True)
+                raise
+        shutil.rmtree(conversion.work)
+        return manifest
+
+
+@contextlib.contextmanager
+def _claim(folder: Path) -> Iterator[None]:
+    """Keep other processes from converting into a folder; leave none that is empty."""
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"`out` must be a folder. Received: out={folder}.")
+    with contextlib.ExitStack() as stack:
         try:
-            manifest = conversion.run(tables, dry_run=False)
-        except AstromerError:
-            # A bad input or option must not leave a folder that asks for `resume`.
-            if not any(folder.glob("*.tfrecord")):
-                shutil.rmtree(conversion.work, ignore_errors=True)
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
-            raise
-    shutil.rmtree(conversion.work)
-    return manifest
+            is_claimed = stack.enter_context(claim_folder(folder))
+        except OSError as error:
+            raise _not_writable(folder, error) from error
+        if not is_claimed:
+            raise ConfigError(
+                "One process converts into a folder at a time. Received: "
+                f"out={folder}, into which another is converting. Wait for its end, or "
+                "choose another folder."
+            )
+        try:
+            yield
+        finally:
+            stack.close()
+            # One that holds anything stays.
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def _not_writable(folder: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        "The output folder must be one that can be written. "
+        f"Received: out={folder} ({error.strerror}). "
+        "Choose another, or look at its permissions."
+    )
 
 
 @dataclasses.dataclass(slots=True)
@@ -242,16 +274,14 @@ class _Conversion:
     unreadable: list[dict[str, str]] = dataclasses.field(default_factory=list)
 
     def open_folder(self, *, resume: bool) -> Manifest | None:
-        """Claim the output folder; return the manifest if all is done already."""
-        if self.folder.exists() and not self.folder.is_dir():
-            raise ConfigError(f"`out` must be a folder. Received: out={self.folder}.")
+        """Look at the output folder; return the manifest if all is done already."""
         plan = {
             "options": self.options.to_dict(),
             "inputs": dataclasses.asdict(self.inputs),
             "versions": _versions(),
         }
         plan_file = self.work / "plan.json"
-        present = {path.name for path in self.folder.glob("*")}
+        present = {path.name for path in self.folder.glob("*")} - {LOCK_NAME}
         if present and not resume:
             state = "something else"
             if MANIFEST_NAME in present:
@@ -294,11 +324,7 @@ class _Conversion:
             self.work.mkdir(parents=True, exist_ok=True)
             write_json(plan_file, plan)
         except OSError as error:
-            raise ConfigError(
-                "The output folder must be one that can be written. "
-                f"Received: out={self.folder} ({error.strerror}). "
-                "Choose another, or look at its permissions."
-            ) from error
+            raise _not_writable(self.folder, error) from error
         return None
 
     def _check_versions(self, earlier: dict[str, str]) -> None:

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, Final, TypeVar
 
 from astromer._version import __version__
 from astromer.errors import ConfigError, RunError
-from astromer.outputs import is_full_disk
+from astromer.outputs import LOCK_NAME, claim_folder, is_full_disk
 from astromer.training.options import TrainingOptions, read_options_file
 
 __all__ = [
@@ -36,8 +36,6 @@ __all__ = [
 FORMAT: Final = "astromer run"
 FORMAT_VERSION: Final = 1
 """Raised whenever a reader of older runs would misread newer ones."""
-
-_LOCK: Final = ".lock"
 
 Options = TypeVar("Options", bound=TrainingOptions)
 
@@ -145,7 +143,7 @@ class RunFolder:
         if stored is None:
             if folder.path.exists() and (
                 not folder.path.is_dir()
-                or any(path.name != _LOCK for path in folder.path.iterdir())
+                or any(path.name != LOCK_NAME for path in folder.path.iterdir())
             ):
                 raise RunError(
                     "A run begins in a new or empty folder. Received: "
@@ -214,28 +212,23 @@ class RunFolder:
         if os.name != "posix":
             yield
             return
-        self.path.mkdir(parents=True, exist_ok=True)
-        lock = self.path / _LOCK
-        with open(lock, "ab") as stream:
-            if not _takes(stream, lock):
+        with claim_folder(self.path) as is_claimed:
+            if not is_claimed:
                 raise RunError(
                     "One process trains in a run's folder at a time. Received: "
                     f"out={self.path}, in which another is training. Wait for its end, "
                     "or name another folder."
                 )
-            try:
-                if self.is_new and self.read_config() is not None:
-                    raise RunError(
-                        "A run begins in a new or empty folder. Received: "
-                        f"out={self.path}, in which another process has begun one just now. "
-                        "Resume it, or name another folder."
-                    )
-                # What a process that was killed had begun to write.
-                for left in self.path.glob(".preset-*"):
-                    shutil.rmtree(left, ignore_errors=True)
-                yield
-            finally:
-                lock.unlink(missing_ok=True)
+            if self.is_new and self.read_config() is not None:
+                raise RunError(
+                    "A run begins in a new or empty folder. Received: "
+                    f"out={self.path}, in which another process has begun one just now. "
+                    "Resume it, or name another folder."
+                )
+            # What a process that was killed had begun to write.
+            for left in self.path.glob(".preset-*"):
+                shutil.rmtree(left, ignore_errors=True)
+            yield
 
     def begin(self, plan: RunPlan) -> None:
         """Write the plan.
@@ -446,15 +439,3 @@ def installed_versions() -> dict[str, str]:
 def _short(value: object, width: int = 60) -> str:
     text = repr(value)
     return text if len(text) <= width else f"{text[: width - 3]}..."
-
-
-def _takes(stream: BinaryIO, lock: Path) -> bool:
-    """Lock a file, unless another process has; it is given back when closed."""
-    import fcntl
-
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # A run that has just ended takes its file along: a lock on that is none.
-        return os.path.samestat(os.fstat(stream.fileno()), lock.stat())
-    except (BlockingIOError, FileNotFoundError):
-        return False

@@ -247,6 +247,32 @@ def test_other_versions_are_refused_for_an_interrupted_conversion(
         convert_tables(survey_tables(), out, OPTIONS, resume=True)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="claims nothing on Windows")
+@pytest.mark.parametrize("resume", [False, True])
+def test_two_conversions_into_one_folder_are_refused(tmp_path, survey_tables, resume):
+    out = tmp_path / "out"
+    convert_tables(survey_tables(), tmp_path / "whole", OPTIONS)
+    refused = []
+
+    def meanwhile(stage, done, *_):
+        if stage in ("read", "clean", "write"):
+            with pytest.raises(ConfigError, match=r"at a time.*out=.*Wait for its end"):
+                convert_tables(survey_tables(), out, OPTIONS, resume=resume)
+            refused.append(stage)
+
+    convert_tables(survey_tables(), out, OPTIONS, progress=meanwhile)
+    assert {"read", "clean", "write"} == set(refused)
+    assert checksums(out) == checksums(tmp_path / "whole")
+
+
+def test_claim_that_a_killed_process_left_does_not_count(tmp_path, survey_tables):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".lock").touch()
+    convert_tables(survey_tables(), out, OPTIONS)
+    assert not (out / ".lock").exists()
+
+
 def test_a_folder_that_is_not_empty_is_refused_with_a_way_out(tmp_path, survey_tables):
     out = tmp_path / "out"
     with pytest.raises(InterruptedByTestError):
