@@ -12,9 +12,12 @@ import dataclasses
 import json
 import logging
 import multiprocessing
+import multiprocessing.connection
+import os
 import platform
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -639,13 +642,25 @@ def _run_all(
     # Not fork: the threads of polars do not survive it.
     context = multiprocessing.get_context("spawn")
     workers = min(jobs, len(tasks))
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, context, _end_with_parent) as pool:
         futures = [pool.submit(function, *task) for task in tasks]
         try:
             for future in as_completed(futures):
                 yield future.result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Let this worker end when the process that started it does, however it does."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait(sentinel: int) -> None:
+        multiprocessing.connection.wait([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=wait, args=(parent.sentinel,), daemon=True).start()
 
 
 def _versions() -> dict[str, str]:

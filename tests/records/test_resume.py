@@ -247,6 +247,27 @@ def test_other_versions_are_refused_for_an_interrupted_conversion(
         convert_tables(survey_tables(), out, OPTIONS, resume=True)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="has no SIGKILL on Windows")
+def test_workers_end_with_the_process_that_started_them():
+    code = textwrap.dedent(
+        """
+        from astromer.records.conversion import _run_all
+        task = "import time; print('working', flush=True); time.sleep(30)"
+        list(_run_all(exec, [(task,), (task,)], 2))
+        """
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment
+    ) as parent:
+        assert parent.stdout is not None
+        for _ in range(2):
+            assert parent.stdout.readline() == b"working\n"
+        parent.kill()
+        # The workers hold the other end of the pipe for as long as they live.
+        assert parent.communicate(timeout=10) == (b"", None)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="claims nothing on Windows")
 @pytest.mark.parametrize("resume", [False, True])
 def test_two_conversions_into_one_folder_are_refused(tmp_path, survey_tables, resume):
