@@ -20,6 +20,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -140,7 +141,7 @@ def convert(
     SurveyError
         If a file cannot be read, or more than `max_unreadable` of them.
     RecordError
-        If no light curve is left after the cuts.
+        If no light curve is left after the cuts, or a worker process was killed.
     """
     if survey is not None:
         overrides = {**overrides, "survey": survey}
@@ -217,8 +218,8 @@ def convert_tables(
         finished = conversion.open_folder(resume=resume)
         if finished is not None:
             return finished
-        # What is there when the disk is full stays: with more room it can be resumed.
-        with full_disk_explained(folder):
+        # What is there when room or memory is short stays: with more it can be resumed.
+        with full_disk_explained(folder), _lost_worker_explained(conversion.options):
             try:
                 manifest = conversion.run(tables, dry_run=False)
             except AstromerError:
@@ -253,6 +254,19 @@ def _claim(folder: Path) -> Iterator[None]:
             # One that holds anything stays.
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+
+@contextlib.contextmanager
+def _lost_worker_explained(options: ConvertOptions) -> Iterator[None]:
+    """Turn the loss of a worker process into an error that says what to do."""
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise RecordError(
+            "A worker process was killed, most often for want of memory. Received: "
+            f"jobs={options.jobs}. Use fewer jobs, and go on with resume; a script needs "
+            'the usual `if __name__ == "__main__":`.'
+        ) from error
 
 
 def _not_writable(folder: Path, error: OSError) -> ConfigError:

@@ -13,8 +13,14 @@ import textwrap
 
 import pytest
 
-from astromer.errors import ConfigError
-from astromer.records import ConvertOptions, Manifest, convert, convert_tables
+from astromer.errors import ConfigError, RecordError
+from astromer.records import (
+    ConvertOptions,
+    Manifest,
+    conversion,
+    convert,
+    convert_tables,
+)
 from astromer.records.manifest import InputSummary
 
 OPTIONS = ConvertOptions(
@@ -266,6 +272,25 @@ def test_workers_end_with_the_process_that_started_them():
         parent.kill()
         # The workers hold the other end of the pipe for as long as they live.
         assert parent.communicate(timeout=10) == (b"", None)
+
+
+def test_lost_worker_is_explained_and_what_is_there_can_be_resumed(
+    tmp_path, survey_tables, monkeypatch
+):
+    out = tmp_path / "out"
+    options = OPTIONS.replace(jobs=2)
+    with monkeypatch.context() as patch:
+        # Not the tasks themselves: what this process patches, workers do not see.
+        run_all = conversion._run_all
+        patch.setattr(
+            conversion, "_run_all", lambda *_: run_all(os._exit, [(9,), (9,)], 2)
+        )
+        with pytest.raises(RecordError, match=r"killed.*jobs=2\. Use fewer.*resume"):
+            convert_tables(survey_tables(), out, options)
+    assert (out / ".work" / "rows").is_dir()
+    convert_tables(iter(()), out, OPTIONS, resume=True)
+    convert_tables(survey_tables(), tmp_path / "whole", OPTIONS)
+    assert checksums(out) == checksums(tmp_path / "whole")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="claims nothing on Windows")
