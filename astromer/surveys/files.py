@@ -6,6 +6,7 @@ blocks of whole lines. A file is never held in memory as a whole.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import csv
 import dataclasses
@@ -362,7 +363,8 @@ def expand_inputs(inputs: Inputs, patterns: Sequence[str]) -> list[Path]:
     ----------
     inputs : path, str, or iterable of them
         Files are taken as they are; folders are searched with all that is in
-        them; strings with ``*``, ``?`` or ``[`` are globs (``**`` crosses folders).
+        them and is not hidden, also behind links; strings with ``*``, ``?`` or ``[``
+        are globs (``**`` crosses folders).
     patterns : sequence of str
         Patterns of file names to look for in folders, whatever their case; ``.gz``
         may follow them.
@@ -419,9 +421,8 @@ def _search(folder: Path, patterns: Sequence[str]) -> list[Path]:
     wanted = [p.lower() for p in (*patterns, *(f"{p}.gz" for p in patterns))]
     paths = sorted(
         path
-        for path in folder.rglob("*")
-        if not path.name.startswith(".")
-        and any(fnmatch.fnmatchcase(path.name.lower(), pattern) for pattern in wanted)
+        for path in _walk(folder)
+        if any(fnmatch.fnmatchcase(path.name.lower(), pattern) for pattern in wanted)
         and path.is_file()
     )
     if not paths:
@@ -431,6 +432,24 @@ def _search(folder: Path, patterns: Sequence[str]) -> list[Path]:
             "Name the files themselves, or another survey."
         )
     return paths
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yield what is in a folder and is no folder; nothing hidden, nothing twice."""
+    seen: set[Path] = set()
+    # Links come last, so that files keep the names that they have without them.
+    waiting = collections.deque([folder])
+    while waiting:
+        for name, folders, files in os.walk(waiting.popleft()):
+            here = Path(name)
+            real = here.resolve()
+            if real in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            folders[:] = sorted(f for f in folders if not f.startswith("."))
+            waiting.extend(here / f for f in folders if (here / f).is_symlink())
+            yield from (here / file for file in files if not file.startswith("."))
 
 
 def _is_gzip(path: Path) -> bool:

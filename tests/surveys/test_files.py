@@ -116,6 +116,33 @@ def test_folders_and_globs_are_sorted_within_the_order_of_inputs(write, tmp_path
     ]
 
 
+def test_hidden_folders_are_not_searched(write, tmp_path):
+    for name in (".checkpoints/a.csv", "b/.deep/c/a.csv", "b/c/a.csv"):
+        write(f".data/{name}", "x")
+    found = expand_inputs(tmp_path / ".data", ["*.csv"])
+    assert found == [tmp_path / ".data/b/c/a.csv"]
+
+
+def test_links_to_folders_are_searched_once(write, tmp_path):
+    for name in ("data/real/1.csv", "data/0.csv", "elsewhere/2.csv"):
+        write(name, "x")
+    data = tmp_path / "data"
+    # In both places in order, and one that leads back.
+    for name, target in (
+        ("a", data / "real"),
+        ("b", tmp_path / "elsewhere"),
+        ("z", tmp_path / "elsewhere"),
+        ("real/loop", data),
+        ("broken", data / "nothing"),
+    ):
+        (data / name).symlink_to(target)
+    found = expand_inputs(data, ["*.csv"])
+    assert found == [data / "0.csv", data / "b/2.csv", data / "real/1.csv"]
+    (tmp_path / "link").symlink_to(data)
+    found = expand_inputs(tmp_path / "link", ["1.csv"])
+    assert found == [tmp_path / "link/real/1.csv"]
+
+
 def test_glob_searches_the_folders_it_matches(write, tmp_path):
     path = write("night1/a.csv", "x")
     assert expand_inputs(str(tmp_path / "night*"), ["*.csv"]) == [path]
