@@ -54,6 +54,12 @@ HEAD_BYTES: Final = 4096
 WHITESPACE: Final = " "
 """The separator that stands for any run of blanks and tabs."""
 
+_RECORDS: Final = (
+    ("manifest.json", b'"format": "astromer records"'),
+    (".work/plan.json", b""),
+)
+"""Files, and what they hold, in a folder of records, finished or not."""
+
 _BLOCK_BYTES: Final = 16 << 20
 _HEADER_BYTES: Final = 64 << 10
 _MOST_QUOTED_LINES: Final = 1000
@@ -364,7 +370,8 @@ def expand_inputs(inputs: Inputs, patterns: Sequence[str]) -> list[Path]:
     inputs : path, str, or iterable of them
         Files are taken as they are; folders are searched with all that is in
         them and is not hidden, also behind links; strings with ``*``, ``?`` or ``[``
-        are globs (``**`` crosses folders).
+        are globs (``**`` crosses folders). What lies in a folder of records is found
+        by neither.
     patterns : sequence of str
         Patterns of file names to look for in folders, whatever their case; ``.gz``
         may follow them.
@@ -391,6 +398,12 @@ def expand_inputs(inputs: Inputs, patterns: Sequence[str]) -> list[Path]:
     for item in items:
         for path in _expand(os.fspath(cast("str", item)), patterns):
             found.setdefault(path)
+    if not found:
+        raise SurveyError(
+            "Survey files are read, not the records made from them. Received: "
+            f"inputs={[os.fspath(cast('str', item)) for item in items]}, with nothing "
+            "but records. Name the survey's own files."
+        )
     return list(found)
 
 
@@ -408,9 +421,16 @@ def _expand(item: str, patterns: Sequence[str]) -> list[Path]:
     found = glob.glob(item, recursive=True)  # noqa: PTH207
     matches = [Path(match) for match in sorted(found)]
     paths: list[Path] = []
+    records: dict[Path, bool] = {}
     for match in matches:
-        paths.extend(_search(match, patterns) if match.is_dir() else [match])
-    if not paths:
+        if match.is_dir():
+            paths.extend(_search(match, patterns))
+            continue
+        if match.parent not in records:
+            records[match.parent] = _holds_records(match.parent)
+        if not records[match.parent]:
+            paths.append(match)
+    if not matches:
         raise SurveyError(
             f"The glob matches no file. Received: {item}. Check its spelling."
         )
@@ -425,7 +445,7 @@ def _search(folder: Path, patterns: Sequence[str]) -> list[Path]:
         if any(fnmatch.fnmatchcase(path.name.lower(), pattern) for pattern in wanted)
         and path.is_file()
     )
-    if not paths:
+    if not paths and not _holds_records(folder):
         raise SurveyError(
             "The folder holds no survey files. "
             f"Received: folder={folder}; looked for: {', '.join(patterns)}. "
@@ -449,7 +469,17 @@ def _walk(folder: Path) -> Iterator[Path]:
             seen.add(real)
             folders[:] = sorted(f for f in folders if not f.startswith("."))
             waiting.extend(here / f for f in folders if (here / f).is_symlink())
-            yield from (here / file for file in files if not file.startswith("."))
+            if not _holds_records(here):
+                yield from (here / file for file in files if not file.startswith("."))
+
+
+def _holds_records(folder: Path) -> bool:
+    """Whether a conversion writes into a folder, or has."""
+    for name, mark in _RECORDS:
+        with contextlib.suppress(OSError), open(folder / name, "rb") as stream:
+            if mark in stream.read(HEAD_BYTES):
+                return True
+    return False
 
 
 def _is_gzip(path: Path) -> bool:

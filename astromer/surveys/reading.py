@@ -38,8 +38,9 @@ def find_files(inputs: Inputs, survey: str | Survey | None = None) -> list[Path]
     Parameters
     ----------
     inputs : path, str, or iterable of them
-        Files are taken as they are; folders are searched with all that is in them,
-        by the survey's patterns; strings with ``*``, ``?`` or ``[`` are globs.
+        Files are taken as they are; folders are searched with all that is in them
+        and is neither hidden nor records, by the survey's patterns; strings with
+        ``*``, ``?`` or ``[`` are globs.
     survey : str or Survey, optional
         The format; None or ``"auto"`` looks for the files of all of them.
 

@@ -13,7 +13,7 @@ import textwrap
 
 import pytest
 
-from astromer.errors import ConfigError, RecordError
+from astromer.errors import ConfigError, RecordError, SurveyError
 from astromer.records import (
     ConvertOptions,
     Manifest,
@@ -317,6 +317,38 @@ def test_claim_that_a_killed_process_left_does_not_count(tmp_path, survey_tables
     (out / ".lock").touch()
     convert_tables(survey_tables(), out, OPTIONS)
     assert not (out / ".lock").exists()
+
+
+@pytest.mark.parametrize("inputs", ["{}", "{}/**/*.csv", "{}/[or]*"])
+@pytest.mark.parametrize("finished", [False, True])
+def test_records_among_the_input_are_none_of_it(tmp_path, inputs, finished):
+    survey = tmp_path / "survey"
+    survey.mkdir()
+    rows = "".join(f"1,{t},15,0.1\n2,{t},16,0.1\n" for t in range(6))
+    (survey / "oi.csv").write_text(f"object_id,time,mag,mag_err\n{rows}3,1,15,0.1\n")
+    (survey / "manifest.json").write_text('{"format": "of the observatory"}')
+    out = survey / "records"
+    pattern = inputs.format(survey)
+    chosen = {"clip_percentiles": None}
+    before = convert("table", survey, out, **chosen)
+    assert before.rejected.num_light_curves == 1
+    if not finished:
+        (out / "manifest.json").unlink()
+        plan = {
+            "options": before.options,
+            "inputs": dataclasses.asdict(before.inputs),
+            "versions": before.versions,
+        }
+        (out / ".work").mkdir()
+        (out / ".work" / "plan.json").write_text(json.dumps(plan))
+    again = convert("table", pattern, out, resume=True, **chosen)
+    assert again.shards == before.shards
+    # As a shell writes out `survey/*`.
+    listed = [survey / "oi.csv", out]
+    again = convert("table", listed, out, resume=True, **chosen)
+    assert again.shards == before.shards
+    with pytest.raises(SurveyError, match=r"not the records.*inputs=.*records"):
+        convert("table", out, tmp_path / "again")
 
 
 def test_a_folder_that_is_not_empty_is_refused_with_a_way_out(tmp_path, survey_tables):
