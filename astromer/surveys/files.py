@@ -310,6 +310,11 @@ def iterate_blocks(path: Path, first_line: int) -> Iterator[bytes]:
     ------
     block : bytes
         Never empty.
+
+    Raises
+    ------
+    SurveyError
+        If a plain file becomes shorter meanwhile.
     """
     with _open(path) as stream:
         for _ in range(first_line - 1):
@@ -317,14 +322,22 @@ def iterate_blocks(path: Path, first_line: int) -> Iterator[bytes]:
         if _is_gzip(path):
             yield from _stream_blocks(stream)
         else:
-            yield from _mapped_blocks(stream)
+            yield from _mapped_blocks(path, stream)
 
 
-def _mapped_blocks(stream: BinaryIO) -> Iterator[bytes]:
+def _mapped_blocks(path: Path, stream: BinaryIO) -> Iterator[bytes]:
     # Slices of a map are copied once; reading and joining costs twice that.
     start = stream.tell()
     with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as view:
         while start < len(view):
+            # The system ends a process that looks at what is mapped and gone.
+            size = os.fstat(stream.fileno()).st_size
+            if size < len(view):
+                raise SurveyError(
+                    "The file became shorter while it was read. Received: "
+                    f"path={path}, {size} of {len(view)} bytes. Read it again when "
+                    "nothing writes it."
+                )
             end = min(start + _BLOCK_BYTES, len(view))
             if end < len(view):
                 end = view.rfind(b"\n", start, end) + 1 or view.find(b"\n", end) + 1

@@ -1,4 +1,5 @@
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,16 @@ def test_blocks_that_were_read_are_no_memory_of_the_process(tmp_path):
     assert sum(sizes) == path.stat().st_size
     # A block of 16 MiB at a time, and what the system read ahead.
     assert most < 48
+
+
+def test_file_that_becomes_shorter_is_named(write, monkeypatch):
+    monkeypatch.setattr(files, "_BLOCK_BYTES", 4096)
+    path = write("x.csv", "0123456789abcde\n" * 4096)
+    blocks = iterate_blocks(path, 1)
+    assert len(next(blocks)) == 4096
+    os.truncate(path, 8192)
+    with pytest.raises(SurveyError, match=r"shorter.*x\.csv, 8192 of 65536 bytes"):
+        next(blocks)
 
 
 @pytest.mark.parametrize("sign", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\r"])
