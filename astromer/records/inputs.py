@@ -48,11 +48,24 @@ def name_below_common_folder(files: Sequence[Path]) -> dict[Path, str]:
 def summarize_inputs(
     files: Sequence[Path], names: dict[Path, str], labels: Path | None
 ) -> InputSummary:
-    """Describe the input so that a changed one is noticed when resuming."""
+    """Describe the input so that a changed one is noticed when resuming.
+
+    Raises
+    ------
+    SurveyError
+        If a file's name is no text, which nothing that names the file could hold.
+    """
     digest = hashlib.sha256()
     total = 0
     first: list[dict[str, Any]] = []
     for path in files:
+        try:
+            names[path].encode()
+        except UnicodeEncodeError as error:
+            raise SurveyError(
+                "Names of files must be UTF-8. "
+                f"Received: path={os.fsencode(path)!r}. Rename the file."
+            ) from error
         facts = path.stat()
         total += facts.st_size
         digest.update(f"{names[path]}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())

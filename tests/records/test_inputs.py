@@ -91,3 +91,14 @@ def test_fingerprint_does_not_depend_on_where_the_files_lie(tmp_path, files):
     (tmp_path / "survey").rename(tmp_path / "moved")
     moved = [tmp_path / "moved" / file.parent.name / file.name for file in files]
     assert summarize(moved).fingerprint == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are text on Windows")
+def test_name_that_is_not_utf8_is_refused(tmp_path):
+    file = tmp_path / os.fsdecode(b"caf\xe9.csv")
+    try:
+        file.write_text("time,mag,mag_err\n")
+    except OSError:
+        pytest.skip("a file system that takes no such name")
+    with pytest.raises(SurveyError, match=r"UTF-8.*path=b'.*caf\\xe9.csv'\. Rename"):
+        summarize([file])
