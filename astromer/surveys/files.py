@@ -397,7 +397,7 @@ def expand_inputs(inputs: Inputs, patterns: Sequence[str]) -> list[Path]:
     Raises
     ------
     SurveyError
-        If an input does not exist or matches no file.
+        If an input does not exist, is a pipe, or matches no file.
     """
     single = isinstance(inputs, str | os.PathLike)
     items = [inputs] if single else list(cast("Iterable[str]", inputs))
@@ -424,8 +424,13 @@ def _expand(item: str, patterns: Sequence[str]) -> list[Path]:
     path = Path(item)
     if path.is_dir():
         return _search(path, patterns)
-    if path.exists():
+    if path.is_file():
         return [path]
+    if path.exists():
+        raise SurveyError(
+            "A pipe cannot be read, as its beginning is read more than once. "
+            f"Received: path={item}, which is no file. Save what it gives to one."
+        )
     if not glob.has_magic(item):
         raise SurveyError(
             f"The input does not exist. Received: path={item}. Check its spelling."

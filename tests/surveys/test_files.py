@@ -169,6 +169,13 @@ def test_inputs_without_files_are_refused(tmp_path, inputs, message):
         expand_inputs(items, ["*.csv"])
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(SurveyError, match=r"pipe.*pipe\.csv.*no file\. Save"):
+        expand_inputs(tmp_path / "pipe.csv", ["*.csv"])
+
+
 @pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="needs Linux's account of memory"
 )
