@@ -80,6 +80,7 @@ from astromer.surveys import (
     find_files,
     read_observations,
 )
+from astromer.surveys.reading import find_listed_files
 
 __all__ = ["convert", "convert_tables"]
 
@@ -153,12 +154,14 @@ def convert(
     files = find_files(paths, chosen.survey)
     name = name_survey(chosen.survey, files, skip_unreadable=chosen.max_unreadable > 0)
     names = name_below_common_folder(files)
+    read_options = chosen.read_options()
+    listed = find_listed_files(files, chosen.survey, read_options)
     return convert_tables(
-        read_observations(files, chosen.survey, chosen.read_options()),
+        read_observations(files, chosen.survey, read_options),
         out,
         chosen,
         survey=name,
-        inputs=summarize_inputs(files, names, chosen.labels),
+        inputs=summarize_inputs(files, names, chosen.labels, listed),
         source_name=lambda path: names.get(path, path.name),
         resume=resume,
         dry_run=dry_run,

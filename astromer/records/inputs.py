@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,9 +46,26 @@ def name_below_common_folder(files: Sequence[Path]) -> dict[Path, str]:
 
 
 def summarize_inputs(
-    files: Sequence[Path], names: dict[Path, str], labels: Path | None
+    files: Sequence[Path],
+    names: dict[Path, str],
+    labels: Path | None,
+    listed: Iterable[Path] = (),
 ) -> InputSummary:
     """Describe the input so that a changed one is noticed when resuming.
+
+    Parameters
+    ----------
+    files : sequence of pathlib.Path
+    names : dict of pathlib.Path to str
+        As `name_below_common_folder` returns them.
+    labels : pathlib.Path, optional
+    listed : iterable of pathlib.Path
+        Files that others name, and that may not exist. They count for the
+        fingerprint alone.
+
+    Returns
+    -------
+    summary : InputSummary
 
     Raises
     ------
@@ -71,6 +88,12 @@ def summarize_inputs(
         digest.update(f"{names[path]}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
         if len(first) < FILES_IN_MANIFEST:
             first.append({"name": names[path], "bytes": facts.st_size})
+    for path in listed:
+        # Their names are what the table holds.
+        if path.is_file():
+            facts = path.stat()
+            digest.update(f"{facts.st_size}\0{facts.st_mtime_ns}".encode())
+        digest.update(b"\n")
     if labels is not None and labels.is_file():
         digest.update(labels.read_bytes())
     return InputSummary(

@@ -79,7 +79,8 @@ class InputSummary:
     bytes: int = 0
     """Their size together."""
     fingerprint: str = ""
-    """SHA-256 over names, sizes and times of change of all files."""
+    """SHA-256 over names, sizes and times of change of all files, and sizes and times
+    of those that a table among them lists."""
     files: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     """`name` (below the inputs' common folder) and `bytes` of the first files."""
     unreadable: list[dict[str, str]] = dataclasses.field(default_factory=list)

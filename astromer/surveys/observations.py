@@ -135,3 +135,6 @@ class Survey:
     """Whether a file is of this format, from its path and first 4 KiB (decompressed)."""
     read: Callable[[Path, ReadOptions], Iterator[ObservationTable]]
     """Read one file. Raises `SurveyError` naming file and, if known, line."""
+    listed: Callable[[Path, ReadOptions], list[Path]] | None = None
+    """Files with observations that a file names, which may not exist, where a format
+    has such. Raises `SurveyError` like `read`."""

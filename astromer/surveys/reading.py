@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import logging
@@ -24,7 +25,12 @@ from astromer.surveys.observations import (
 from astromer.surveys.parsing import count_flags, known_classes, read_or_skip
 from astromer.surveys.registry import detect_survey, get_survey, list_surveys
 
-__all__ = ["find_files", "read_light_curves", "read_observations"]
+__all__ = [
+    "find_files",
+    "find_listed_files",
+    "read_light_curves",
+    "read_observations",
+]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -59,6 +65,46 @@ def find_files(inputs: Inputs, survey: str | Survey | None = None) -> list[Path]
     surveys = list_surveys() if named is None else (named,)
     patterns = dict.fromkeys(p for one in surveys for p in one.patterns)
     return expand_inputs(inputs, tuple(patterns))
+
+
+def find_listed_files(
+    files: Sequence[Path],
+    survey: str | Survey | None = None,
+    options: ReadOptions | None = None,
+) -> list[Path]:
+    """List the files with observations that tables among survey files name.
+
+    Parameters
+    ----------
+    files : sequence of pathlib.Path
+        As `find_files` returns them.
+    survey : str or Survey, optional
+        The format; None or ``"auto"`` detects it for each file.
+    options : ReadOptions, optional
+
+    Returns
+    -------
+    paths : list of pathlib.Path
+        In the order of the tables and their rows. One may not exist, and files that
+        cannot be read name none: reading says so.
+
+    Raises
+    ------
+    SurveyError
+        If the survey is unknown.
+    """
+    named = _resolve(survey)
+    paths: list[Path] = []
+    for one in list_surveys() if named is None else (named,):
+        if one.listed is None:
+            continue
+        for file in files:
+            with contextlib.suppress(SurveyError):
+                listed = one.listed(file, options or ReadOptions())
+                # Most files list none; it takes longer to recognize them.
+                if listed and (named or detect_survey(file)) is one:
+                    paths += listed
+    return paths
 
 
 def read_observations(

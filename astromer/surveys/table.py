@@ -27,6 +27,7 @@ from astromer.lightcurve import MOST_TIME_STEP_D
 from astromer.surveys.columns import comment_title, find_columns, has_columns
 from astromer.surveys.files import (
     Header,
+    explain_damage,
     find_header,
     guess_separator,
     is_number,
@@ -74,10 +75,34 @@ def _detect(path: Path, head: bytes) -> bool:
 @checked
 def _read(path: Path, options: ReadOptions) -> Iterator[ObservationTable]:
     names = _column_names(path)
-    listed = has_columns(names, "path") and not has_columns(names, "time", "mag")
-    if listed or "path" in options.columns:
+    if _lists_files(names, options):
         return _read_listed_files(path, names, options)
     return _read_observations(path, options)
+
+
+def _lists_files(names: tuple[str, ...], options: ReadOptions) -> bool:
+    listed = has_columns(names, "path") and not has_columns(names, "time", "mag")
+    return listed or "path" in options.columns
+
+
+def _listed(path: Path, options: ReadOptions) -> list[Path]:
+    head = read_head(path)
+    if not head.startswith(_PARQUET_MAGIC):
+        # Enough for most files, and sooner; the last line may be cut.
+        header = _guess_header(split_lines(head)[:-1])
+        if header is not None and not _lists_files(header.names, options):
+            return []
+    with explain_damage(path):
+        names = _column_names(path)
+        if not _lists_files(names, options):
+            return []
+        paths = _read_list(path, names, options)["path"]
+    return [_place(path, text) for text in paths.to_list()]
+
+
+def _place(path: Path, text: str | None) -> Path:
+    """Return where a file lies that a table names."""
+    return path.parent / (text or "").strip()
 
 
 def _read_observations(
@@ -134,26 +159,30 @@ def _read_listed_file(
     return _read_observations(path, options, known)
 
 
-def _read_listed_files(
+def _read_list(
     path: Path, names: tuple[str, ...], options: ReadOptions
-) -> Iterator[ObservationTable]:
+) -> pl.DataFrame:
+    """Read a table of paths: its texts, and ``line``."""
+
     def choose(names: tuple[str, ...]) -> dict[str, int]:
         return find_columns(
             path, names, needed=("path",), optional=_TEXTS, chosen=options.columns
         )
 
-    if _is_parquet(path):
-        roles = [
-            pl.nth(position).alias(role) for role, position in choose(names).items()
-        ]
-        scan = pl.scan_parquet(path, glob=False)
-        texts = scan.select(roles).select(pl.all().cast(pl.String))
-        rows = texts.with_row_index("line", offset=1).collect()
-    else:
-        rows = read_texts(path, choose)
-    for row in rows.iter_rows(named=True):
+    if not _is_parquet(path):
+        return read_texts(path, choose)
+    roles = [pl.nth(position).alias(role) for role, position in choose(names).items()]
+    scan = pl.scan_parquet(path, glob=False)
+    texts = scan.select(roles).select(pl.all().cast(pl.String))
+    return texts.with_row_index("line", offset=1).collect()
+
+
+def _read_listed_files(
+    path: Path, names: tuple[str, ...], options: ReadOptions
+) -> Iterator[ObservationTable]:
+    for row in _read_list(path, names, options).iter_rows(named=True):
         line = row.pop("line")
-        file = path.parent / (row.pop("path") or "").strip()
+        file = _place(path, row.pop("path"))
         known = {role: text for role, text in row.items() if text is not None}
         read = functools.partial(
             _read_listed_file, file, options, known, f"line {line} of {path}"
@@ -257,4 +286,5 @@ SURVEY: Final = Survey(
     patterns=("*.csv", "*.tsv", "*.parquet"),
     detect=_detect,
     read=_read,
+    listed=_listed,
 )

@@ -351,6 +351,25 @@ def test_records_among_the_input_are_none_of_it(tmp_path, inputs, finished):
         convert("table", out, tmp_path / "again")
 
 
+@pytest.mark.parametrize("survey", ["table", None])
+def test_changed_file_that_a_table_lists_is_noticed(tmp_path, survey):
+    files = [tmp_path / f"{name}.dat" for name in "ab"]
+    for file in files:
+        file.write_text("".join(f"{t} 15.{t} 0.1\n" for t in range(9)))
+    table = tmp_path / "stars.csv"
+    table.write_text("object_id,path\na,a.dat\nb,b.dat\n")
+    out = tmp_path / "out"
+    with pytest.raises(InterruptedByTestError):
+        convert(survey, table, out, progress=interrupt("write", 1))
+    written = files[1].read_text()
+    files[1].write_text(written + "9 15.9 0.1\n")
+    with pytest.raises(ConfigError, match=r"Received: inputs: 1 files.*changed since"):
+        convert(survey, table, out, resume=True)
+    files[1].unlink()
+    with pytest.raises(ConfigError, match="changed since"):
+        convert(survey, table, out, resume=True)
+
+
 def test_a_folder_that_is_not_empty_is_refused_with_a_way_out(tmp_path, survey_tables):
     out = tmp_path / "out"
     with pytest.raises(InterruptedByTestError):

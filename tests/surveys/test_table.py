@@ -6,6 +6,7 @@ import pytest
 
 from astromer.errors import SurveyError
 from astromer.surveys import ReadOptions, detect_survey, read_light_curves
+from astromer.surveys.reading import find_listed_files
 
 LONG = """\
 object_id,passband,time,mag,mag_err,class_name
@@ -152,6 +153,21 @@ def test_metadata_names_the_files_beside_it(listed, kind):
 def test_metadata_gives_each_file_as_source(listed):
     tables = list(detect_survey(listed).read(listed, ReadOptions()))
     assert [t.source.name for t in tables] == ["1.csv", "2.dat", "3.parquet"]
+
+
+@pytest.mark.parametrize("survey", [None, "table"])
+def test_listed_files_are_found_before_they_are_read(listed, write, survey):
+    parquet = listed.with_suffix(".parquet")
+    pl.read_csv(listed).write_parquet(parquet)
+    (listed.parent / "LCs/2.dat").unlink()
+    others = [write("long.csv", LONG), write("bad.csv", b"\0\0")]
+    files = ("1.csv", "2.dat", "3.parquet")
+    expected = [listed.parent / "LCs" / name for name in files]
+    assert find_listed_files([*others, listed, parquet], survey) == expected * 2
+    assert find_listed_files([listed], "macho") == []
+    renamed = write("renamed.csv", "ID,where\none,LCs/1.csv\n")
+    options = ReadOptions(columns={"path": "where"})
+    assert find_listed_files([renamed], survey, options) == expected[:1]
 
 
 def test_metadata_may_hold_comments_and_blank_lines(listed):
