@@ -120,15 +120,22 @@ def read_columns(path: Path, layout: Layout) -> Iterator[pl.DataFrame]:
     if first:
         layout = _with_empty_column(first[0], layout)
 
-    def parse(block: bytes) -> tuple[pl.DataFrame, int]:
+    def parse(block: bytes) -> tuple[pl.DataFrame, pl.Series, int]:
         frame = _parse(block, layout)
+        index = pl.int_range(frame.height, dtype=pl.Int64, eager=True)
         # Without quotes every line is a row, and counting the lines is not needed.
-        return frame, block.count(b"\n") if b'"' in block else frame.height
+        height = frame.height
+        if b'"' in block:
+            height = block.count(b"\n") + (not block.endswith(b"\n"))
+        if height > frame.height:
+            starts = _row_starts(block)
+            index = starts if len(starts) == frame.height else index
+        return frame, index, height
 
-    for frame, height in map_ahead(parse, itertools.chain(first, blocks)):
-        index = pl.int_range(line, line + frame.height, dtype=pl.Int64, eager=True)
+    for frame, index, height in map_ahead(parse, itertools.chain(first, blocks)):
         # Beyond four billion lines the number is unknown, not wrong.
-        numbered = frame.with_columns(line=index.cast(pl.UInt32, strict=False))
+        numbers = (index + line).cast(pl.UInt32, strict=False)
+        numbered = frame.with_columns(line=numbers)
         yield _without_blanks(numbered, layout)
         line += height
 
@@ -249,6 +256,15 @@ def _parse(block: bytes, layout: Layout) -> pl.DataFrame:
     frame = frame.with_columns(row_flag, pl.when(~is_comment).then(pl.all()))
     frame = frame.select(*select, ROW_FLAG)
     return _strip_texts(numbers_from_text(frame, list(layout.numbers)), layout)
+
+
+def _row_starts(block: bytes) -> pl.Series:
+    """Return the lines, from 0, at which rows begin whose quoted texts have several."""
+    characters = np.frombuffer(block.removesuffix(b"\n"), np.uint8)
+    line_ends = np.flatnonzero(characters == ord("\n"))
+    quotes = np.flatnonzero(characters == ord('"'))
+    is_row_end = np.searchsorted(quotes, line_ends) % 2 == 0
+    return pl.Series([0, *(np.flatnonzero(is_row_end) + 1).tolist()], dtype=pl.Int64)
 
 
 def _strip_texts(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:

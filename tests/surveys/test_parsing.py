@@ -254,6 +254,29 @@ def test_quoted_line_ends_are_no_ends_of_blocks(read, write, monkeypatch, compre
     assert set(frame["object_id"]) == {"s0", "s1"}
 
 
+@pytest.mark.parametrize("members", [False, True], ids=["plain", "gzip of members"])
+def test_blocks_may_end_anywhere(read, write, monkeypatch, members):
+    rows = [
+        "a,R,1.5,15.25,0.5,one",
+        "# a comment",
+        '"b,1",R,2.5,15.5,0.25,"two\r\n""lines"""',
+        "é★,R,3.5,16,0.5,three",
+        "c,B,4.5,x,0.5,four",
+    ]
+    text = "\r\n".join(["id,band,mjd,mag,err,remark", *rows]).encode()
+    parts = [text[i : i + 17] for i in range(0, len(text), 17)]
+    path = write("x.csv", b"".join(map(gzip.compress, parts)) if members else text)
+    whole = read("table", path)
+    assert whole["object_id"].to_list() == ["a", "b,1", "é★", "c"]
+    assert whole["flag"].to_list() == [None, None, None, "not_a_number"]
+    assert whole["line"].to_list() == [2, 4, 6, 7]
+    body = text.partition(b"\n")[2]
+    for place in (b"\r", b"\n", b"#", b'"b', b'b,1"', b'\n"', b'""l', "é".encode()):
+        for size in (body.index(place), body.index(place) + 1):
+            monkeypatch.setattr(files, "_BLOCK_BYTES", size)
+            assert read("table", path).equals(whole), (place, size)
+
+
 def test_block_with_a_quote_that_never_ends_stays_small(write, monkeypatch):
     monkeypatch.setattr(files, "_BLOCK_BYTES", 100)
     monkeypatch.setattr(files, "_MOST_QUOTED_LINES", 3)
