@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from astromer.columns import match_columns
 from astromer.errors import LightCurveError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ __all__ = [
 ]
 
 FRAME_COLUMNS = ("object_id", "passband", "time", "mag", "mag_err", "class_name")
-"""Columns of a long frame, one row per observation; time and magnitudes are
+"""Columns of a long frame by role, one row per observation; time and magnitudes are
 needed, with their uncertainties."""
 
 MOST_TIME_STEP_D: Final = 0.01
@@ -254,16 +255,16 @@ class LightCurve:
         return np.column_stack([self.time, self.mag, self.mag_err]).astype(np.float64)
 
     @classmethod
-    def from_frame(cls, frame: Any, **columns: str) -> LightCurve:
+    def from_frame(cls, frame: Any, **columns: str | None) -> LightCurve:
         """Build from a pandas or polars long frame that holds one light curve.
 
         Parameters
         ----------
         frame : pandas.DataFrame or polars.DataFrame
             One row per observation; see `light_curves_from_frame`.
-        **columns : str
-            Names of the columns where they differ from `FRAME_COLUMNS`,
-            e.g. ``time="mjd"``.
+        **columns : str or None
+            Names of the columns by role where they are not recognized, e.g.
+            ``time="day"``; see there.
 
         Returns
         -------
@@ -409,7 +410,7 @@ def is_frame(source: object) -> bool:
     return hasattr(type(source), "collect_schema") or hasattr(source, "columns")
 
 
-def light_curves_from_frame(frame: Any, **columns: str) -> list[LightCurve]:
+def light_curves_from_frame(frame: Any, **columns: str | None) -> list[LightCurve]:
     """Split a long frame into light curves, in order of first appearance.
 
     Parameters
@@ -417,9 +418,12 @@ def light_curves_from_frame(frame: Any, **columns: str) -> list[LightCurve]:
     frame : pandas.DataFrame, polars.DataFrame or polars.LazyFrame
         Or a table of astropy or pyarrow. One row per observation. Needs ``time`` [d],
         ``mag`` [mag] and ``mag_err`` [mag]; ``object_id``, ``passband`` and
-        ``class_name`` are optional.
-    **columns : str
-        Names of the columns where they differ, e.g. ``time="mjd"``.
+        ``class_name`` are optional. A named index of pandas is a column, too. Usual
+        names stand for these, such as ``id``, ``band`` or ``mjd``; see
+        `astromer.columns.ALIASES`.
+    **columns : str or None
+        Names of the columns by role where they are not recognized, e.g.
+        ``time="day"``; None where no column plays an optional role.
 
     Returns
     -------
@@ -432,34 +436,46 @@ def light_curves_from_frame(frame: Any, **columns: str) -> list[LightCurve]:
         If a column or an object id is missing, the frame is empty, values are not
         valid, or a light curve has two class names.
     """
-    names = {key: columns.pop(key, key) for key in FRAME_COLUMNS}
-    if columns:
+    unknown = sorted(set(columns) - set(FRAME_COLUMNS))
+    if unknown:
         raise LightCurveError(
-            f"Unknown column roles. Received: {sorted(columns)}. "
+            f"Unknown column roles. Received: {unknown}. "
             f"Known: {', '.join(FRAME_COLUMNS)}."
         )
     frame = _as_frame(frame)
-    present = {str(name) for name in frame.columns}
+    present = [str(name) for name in frame.columns]
     needed = ("time", "mag", "mag_err")
-    missing = [names[key] for key in needed if names[key] not in present]
+    chosen = {role: name for role, name in columns.items() if name is not None}
+    wanted = [role for role in FRAME_COLUMNS if columns.get(role, role) is not None]
+    found = match_columns(present, wanted, chosen)
+    required = [role for role in FRAME_COLUMNS if role in needed or role in chosen]
+    missing = [chosen.get(role, role) for role in required if role not in found]
     if missing:
         raise LightCurveError(
-            f"The frame needs the columns {', '.join(names[key] for key in needed)}. "
+            "The frame needs the columns "
+            f"{', '.join(chosen.get(role, role) for role in required)}. "
             f"Received: columns={sorted(present)}; missing: {', '.join(missing)}. "
-            'Name other columns by role, e.g. time="mjd".'
+            'Name other columns by role, e.g. time="day".'
         )
     if len(frame) == 0:
         raise LightCurveError("The frame holds no observations. Received: 0 rows.")
+    places = {role: frame.columns[position] for role, position in found.items()}
 
-    def column(key: str) -> NDArray[Any] | None:
-        return frame[names[key]].to_numpy() if names[key] in present else None
+    def column(role: str) -> NDArray[Any] | None:
+        return frame[places[role]].to_numpy() if role in places else None
 
     codes, owners = _curve_codes(column("object_id"), column("passband"), len(frame))
     order = np.argsort(codes, kind="stable")
     counts = np.bincount(codes)
     ends = np.cumsum(counts)
-    class_names = _class_names(column("class_name"), order, ends - counts, owners)
-    time, mag, mag_err = (np.asarray(column(key))[order] for key in needed)
+    class_names = _class_names(
+        column("class_name"),
+        order,
+        ends - counts,
+        owners,
+        str(places.get("class_name", "")),
+    )
+    time, mag, mag_err = (np.asarray(column(role))[order] for role in needed)
     return [
         LightCurve(
             time[end - count : end],
@@ -486,8 +502,15 @@ def _factorize(values: NDArray[Any]) -> tuple[NDArray[np.int64], list[str]]:
 def _as_frame(table: Any) -> Any:
     """Return a frame in memory, also of a lazy one, or of a table of another library."""
     if type(table).__module__.startswith(("astropy.", "pyarrow.")):
-        return table.to_pandas()
-    return table.collect() if hasattr(table, "collect") else table
+        table = table.to_pandas()
+    table = table.collect() if hasattr(table, "collect") else table
+    names = getattr(getattr(table, "index", None), "names", ())
+    levels = [
+        level
+        for level, name in enumerate(names)
+        if name is not None and name not in table.columns
+    ]
+    return table.reset_index(level=levels) if levels else table
 
 
 def _as_text(value: object) -> str:
@@ -542,6 +565,7 @@ def _class_names(
     order: NDArray[np.intp],
     starts: NDArray[np.int64],
     owners: list[tuple[str, str]],
+    name: str,
 ) -> list[str | None]:
     """Return the one class name of each light curve, None where unknown."""
     if values is None:
@@ -558,7 +582,8 @@ def _class_names(
         raise LightCurveError(
             "A light curve has one class. Received: "
             f'class_name="{names[lowest[place]]}" and "{names[highest[place]]}" '
-            f'for object_id="{owners[place][0]}".'
+            f'for object_id="{owners[place][0]}" in the column {name!r}. '
+            "Correct it, or do without: class_name=None."
         )
     return [None if code < 0 else names[code] for code in highest]
 

@@ -24,7 +24,7 @@ GROUND = {
     "progress",
     "wire",
 }
-READING = {"lightcurve", "surveys", "records"}
+READING = {"columns", "lightcurve", "surveys", "records"}
 MODELLING = {"batch", "models", "presets"}
 WORKING = GROUND | READING | MODELLING | {"pipeline"}
 DOORS = WORKING | {"training", "inference", "simulate"}
@@ -41,10 +41,11 @@ ALLOWED: dict[str, set[str]] = {
     "progress": set(),
     "wire": set(),
     "batch": GROUND,
-    "lightcurve": GROUND,
+    "columns": set(),
+    "lightcurve": GROUND | {"columns"},
     "simulate": GROUND | {"lightcurve"},
-    "surveys": GROUND | {"lightcurve"},
-    "records": GROUND | {"lightcurve", "surveys"},
+    "surveys": GROUND | {"columns", "lightcurve"},
+    "records": GROUND | {"columns", "lightcurve", "surveys"},
     "pipeline": GROUND | READING | {"batch"},
     "models": GROUND | {"batch"},
     "presets": GROUND | {"batch", "models"},

@@ -292,6 +292,57 @@ def test_frame_columns_are_found_by_role(make_frame):
     assert renamed == light_curves_from_frame(make_frame(long_table()))
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"object_id": "id", "passband": "band", "class_name": "label"},
+        {"object_id": "star_id", "passband": "filter", "class_name": "Class"},
+        {"object_id": "source_id", "passband": "fid", "class_name": "type"},
+        {"object_id": "ID", "time": "mjd", "mag": "magpsf", "mag_err": "sigmapsf"},
+    ],
+)
+def test_frame_columns_have_the_names_that_tables_have(make_frame, names):
+    table = long_table(class_name=["EC", "LPV", "EC", "LPV", "EC"])
+    renamed = {names.get(role, role): values for role, values in table.items()}
+    expected = light_curves_from_frame(make_frame(table))
+    assert light_curves_from_frame(make_frame(renamed)) == expected
+
+
+def test_frame_column_of_the_role_itself_wins_over_an_alias(make_frame):
+    other = {"id": [1, 2, 3, 4, 5], "band": list("vwxyz"), "mjd": [0.0] * 5}
+    frame = make_frame(other | long_table())
+    assert light_curves_from_frame(frame) == light_curves_from_frame(
+        make_frame(long_table())
+    )
+
+
+@pytest.mark.parametrize("role", FRAME_COLUMNS)
+def test_frame_column_that_was_named_must_be_there(make_frame, role):
+    with pytest.raises(LightCurveError, match=r"needs the columns.*missing: nowhere\."):
+        light_curves_from_frame(make_frame(long_table()), **{role: "nowhere"})
+
+
+def test_frame_role_may_be_left_without_a_column(make_frame):
+    frame = make_frame(long_table(label=[1, 2, 3, 4, 5]))
+    with pytest.raises(LightCurveError, match=r"column 'label'.*class_name=None"):
+        light_curves_from_frame(frame)
+    curves = light_curves_from_frame(frame, class_name=None, passband=None)
+    names = [(curve.object_id, curve.passband, len(curve)) for curve in curves]
+    assert names == [("s2", "", 3), ("s1", "", 2)]
+
+
+@pytest.mark.parametrize(
+    "index", ["object_id", "id", ["id", "band"], ["nothing", "id"]], ids=str
+)
+def test_frame_of_pandas_may_name_objects_in_its_index(index):
+    table = long_table(nothing=[0] * 5)
+    expected = light_curves_from_frame(pd.DataFrame(table))
+    names = {"object_id": "object_id" if index == "object_id" else "id"}
+    names["passband"] = "band"
+    frame = pd.DataFrame(table).rename(columns=names).set_index(index)
+    assert light_curves_from_frame(frame) == expected
+
+
 def test_frame_without_names_is_one_light_curve(make_frame):
     table = {key: long_table()[key] for key in ("time", "mag", "mag_err")}
     curve = LightCurve.from_frame(make_frame(table))

@@ -7,36 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from astromer.columns import ALIASES, match_columns
 from astromer.errors import SurveyError, unknown_name
 from astromer.surveys.files import WHITESPACE, split_line
 
-__all__ = ["ALIASES", "comment_title", "find_columns", "has_columns"]
-
-ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
-    "time": (
-        *("time", "mjd", "hjd", "bjd", "jd", "bjd_tdb", "mjd_obs", "obsmjd"),
-        *("obs_mjd", "obstime", "date", "dateobs", "t"),
-    ),
-    "mag": ("mag", "magnitude", "mags", "magpsf", "mag_psf", "psfmag", "m"),
-    "mag_err": (
-        *("mag_err", "magerr", "err_mag", "errmag", "mag_error", "magnitude_error"),
-        *("err", "error", "e_mag", "dmag", "sigma_mag", "sigmapsf", "sigma", "dm"),
-    ),
-    "object_id": (
-        *("object_id", "objectid", "objid", "obj_id", "id", "oid", "source_id"),
-        *("star_id", "lcid", "ato_id", "asas_sn_id", "name", "object"),
-    ),
-    "passband": (
-        *("passband", "band", "filter", "filtercode", "phot_filter", "filt", "fid"),
-    ),
-    "class_name": ("class_name", "class", "label", "type", "var_type"),
-    "path": ("path", "file", "filename", "file_name", "filepath"),
-}
-"""Names by which a column is recognized, best first, by role.
-
-Case, blanks and punctuation in a file's names do not matter.
-"""
-
+__all__ = ["comment_title", "find_columns", "has_columns"]
 
 _OTHER_QUANTITY: Final = re.compile(r"flux|phase|counts|jy\b", re.IGNORECASE)
 
@@ -60,7 +35,7 @@ def find_columns(
     needed, optional : iterable of str
         Roles, keys of `ALIASES`.
     chosen : mapping of str to str, optional
-        Names that the user gave by role; they win over aliases.
+        Names that the user gave by role; see `match_columns`.
 
     Returns
     -------
@@ -77,13 +52,11 @@ def find_columns(
         if role not in ALIASES:
             raise SurveyError(unknown_name("column role", role, ALIASES))
     needed = tuple(needed)
-    columns = {}
-    for role in (*needed, *optional):
-        aliases = (chosen[role],) if role in chosen else ALIASES[role]
-        position = _first_match(names, aliases)
-        if position is not None:
-            columns[role] = position
-        elif role in needed or role in chosen:
+    roles = (*needed, *optional)
+    columns = match_columns(names, roles, chosen)
+    for role in roles:
+        if role not in columns and (role in needed or role in chosen):
+            aliases = (chosen[role],) if role in chosen else ALIASES[role]
             raise SurveyError(
                 f"The file needs a column for `{role}`. Received: path={path}, "
                 f"columns={list(names)}; looked for: {', '.join(aliases)}. "
@@ -127,21 +100,4 @@ def comment_title(
 
 def has_columns(names: Sequence[str], *roles: str) -> bool:
     """Whether every role is found among the column names by its aliases."""
-    return all(_first_match(names, ALIASES[role]) is not None for role in roles)
-
-
-def _first_match(names: Sequence[str], aliases: Iterable[str]) -> int | None:
-    # Backwards, so that the first of equal names stays.
-    backwards = list(enumerate(names))[::-1]
-    exact = {name: position for position, name in backwards}
-    plain = {_plain(name): position for position, name in backwards}
-    for alias in aliases:
-        if alias in exact:
-            return exact[alias]
-        if _plain(alias) in plain:
-            return plain[_plain(alias)]
-    return None
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    return len(match_columns(names, roles)) == len(set(roles))

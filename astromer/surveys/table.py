@@ -9,7 +9,7 @@ Three forms are told apart by their columns:
   ``mjd,mag,errmag``, or Parquet.
 
 Columns are taken by the names in `ReadOptions.columns`, else recognized by the
-aliases in `astromer.surveys.columns`.
+aliases in `astromer.columns`.
 """
 
 from __future__ import annotations

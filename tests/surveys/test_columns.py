@@ -3,17 +3,14 @@ from pathlib import Path
 import pytest
 
 from astromer.errors import SurveyError
-from astromer.surveys.columns import ALIASES, find_columns, has_columns
+from astromer.surveys.columns import find_columns, has_columns
 
 PATH = Path("x.csv")
 
 
-def test_aliases_are_unique_over_roles():
-    names = [name for aliases in ALIASES.values() for name in aliases]
-    assert len(names) == len(set(names))
-
-
-@pytest.mark.parametrize("name", ["mag_err", "MagErr", "mag err", "#e_Mag", "DM"])
+@pytest.mark.parametrize(
+    "name", ["mag_err", "MagErr", "mag err", "#e_Mag", "DM", "errMag"]
+)
 def test_case_and_punctuation_of_names_do_not_matter(name):
     columns = find_columns(PATH, ["mjd", name, "mag"], needed=["mag_err", "mag"])
     assert columns == {"mag_err": 1, "mag": 2}
