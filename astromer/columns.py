@@ -21,9 +21,13 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "object_id": (
         *("object_id", "objid", "id", "oid", "source_id"),
         *("star_id", "lcid", "ato_id", "asas_sn_id", "name", "object"),
+        *("object_name", "objname", "star_name", "star", "obj"),
+        *("target_id", "target_name", "target", "kic", "kic_id", "kepid"),
+        *("tic", "tic_id", "epic", "epic_id", "gaia_id", "asas_id", "ogle_id"),
     ),
     "passband": (
         *("passband", "band", "filter", "filtercode", "phot_filter", "filt", "fid"),
+        *("band_name", "filter_name", "filter_id", "lsst_band"),
     ),
     "class_name": ("class_name", "class", "label", "type", "var_type"),
     "path": ("path", "file", "filename", "filepath"),

@@ -23,6 +23,19 @@ def test_case_blanks_and_punctuation_do_not_matter(name):
     assert match_columns(["mjd", name], ["object_id"]) == {"object_id": 1}
 
 
+@pytest.mark.parametrize(
+    ("role", "name"),
+    [
+        *(("object_id", name) for name in ("KIC", "TIC", "kepid", "ticid", "starid")),
+        *(("object_id", name) for name in ("lc_id", "gaia_id", "asas_id", "star")),
+        *(("object_id", name) for name in ("target", "targetname", "obj", "EPIC")),
+        *(("passband", name) for name in ("bandname", "lsst_band", "filterid")),
+    ],
+)
+def test_names_of_missions_and_catalogs_are_known(role, name):
+    assert match_columns(["mjd", name], [role]) == {role: 1}
+
+
 def test_chosen_column_plays_no_other_role_by_an_alias():
     chosen = {"object_id": "label"}
     roles = ("object_id", "class_name")

@@ -56,6 +56,8 @@ class ObservationTable:
     where `ReadOptions.max_unreadable` allows it; else the error is raised."""
     named_by_file: bool = False
     """Whether nothing but the file's name says which object it is."""
+    unused: tuple[str, ...] = ()
+    """Then, the columns of the file without a role, one of which may say it."""
 
 
 class DroppedLightCurve(NamedTuple):

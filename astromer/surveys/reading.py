@@ -36,6 +36,8 @@ _LOGGER = logging.getLogger(__name__)
 
 _NEGATIVE_ERROR = "negative_error"
 """Counted like a flag: the reader saw a number, but no light curve takes it."""
+_MOST_NAMED = 10
+"""Unused columns that a warning names at most."""
 
 
 def find_files(inputs: Inputs, survey: str | Survey | None = None) -> list[Path]:
@@ -206,7 +208,31 @@ def _read_files(
         for path in paths
         for table in read_or_skip(path, options, functools.partial(read, path))
     )
-    return _check_unreadable(tables, options.max_unreadable)
+    return _check_unreadable(_warn_of_unused(tables), options.max_unreadable)
+
+
+def _warn_of_unused(
+    tables: Iterable[tuple[Path, ObservationTable]],
+) -> Iterator[tuple[Path, ObservationTable]]:
+    """Pass tables on; say at the end if a column may be one of objects unnoticed."""
+    first: ObservationTable | None = None
+    for path, table in tables:
+        if first is None and table.unused:
+            first = table
+        yield path, table
+    if first is not None:
+        unused = first.unused[:_MOST_NAMED]
+        name = unused[0] if len(first.unused) == 1 else "NAME"
+        _LOGGER.warning(
+            "No column names the object: each file is one light curve per passband. "
+            "Columns not used: %s%s (%s). If one names the object: "
+            '`--column object_id=%s`, or in Python columns={"object_id": "%s"}.',
+            ", ".join(unused),
+            ", ..." if len(first.unused) > _MOST_NAMED else "",
+            first.source,
+            name,
+            name,
+        )
 
 
 def _check_unreadable(

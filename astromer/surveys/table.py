@@ -14,6 +14,7 @@ aliases in `astromer.columns`.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -119,6 +120,21 @@ def _read_observations(
         optional=[role for role in _TEXTS if role not in known],
         chosen=chosen,
     )
+    object_id = known.get("object_id")
+    used = {names[position] for position in columns.values()}
+    named = "object_id" in columns or object_id is not None
+    unused = () if named else tuple(n for n in names if n and n not in used)
+    for table in _read_rows(path, names, columns, options, known):
+        yield dataclasses.replace(table, unused=unused)
+
+
+def _read_rows(
+    path: Path,
+    names: tuple[str, ...],
+    columns: Mapping[str, int],
+    options: ReadOptions,
+    known: Mapping[str, str],
+) -> Iterator[ObservationTable]:
     object_id = known.get("object_id")
     passband = known.get("passband", options.passband or "")
     class_name = known.get("class_name")

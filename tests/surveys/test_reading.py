@@ -1,6 +1,7 @@
 import gzip
 import logging
 
+import polars as pl
 import pytest
 
 from astromer.errors import ConfigError, SurveyError
@@ -266,3 +267,43 @@ def test_file_of_no_known_format_is_unreadable_too(write):
 def test_share_of_unreadable_files_lies_between_0_and_1(share):
     with pytest.raises(ConfigError, match=f"max_unreadable={share}"):
         ReadOptions(max_unreadable=share)
+
+
+def warnings_of(caplog):
+    return [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_columns_that_may_name_the_object_unnoticed_are_named_once(
+    tmp_path, caplog, kind
+):
+    for number in "12":
+        frame = pl.DataFrame({"who": ["a", "b"], "mjd": [1, 2], "mag": [15, 16]})
+        frame = frame.with_columns(err=0.5)
+        path = tmp_path / f"{number}.{kind}"
+        frame.write_csv(path) if kind == "csv" else frame.write_parquet(path)
+    assert len(list(read_light_curves(tmp_path))) == 2
+    (message,) = warnings_of(caplog)
+    assert "Columns not used: who (" in message
+    assert "--column object_id=who" in message
+    caplog.clear()
+    options = ReadOptions(columns={"object_id": "who"})
+    assert len(list(read_light_curves(tmp_path, options=options))) == 4
+    assert warnings_of(caplog) == []
+
+
+def test_many_columns_that_are_not_used_are_named_in_part(write, caplog):
+    others = [f"x{number}" for number in range(12)]
+    rows = ",".join(["mjd", "mag", "err", *others]) + "\n" + ",".join(["1"] * 15)
+    list(read_observations(write("x.csv", rows + "\n")))
+    (message,) = warnings_of(caplog)
+    assert "x9, ... (" in message
+    assert "--column object_id=NAME" in message
+
+
+def test_file_of_one_star_and_listed_files_are_no_cause_to_warn(write, caplog):
+    write("lcs/1.csv", "mjd,mag,err,camera\n1,15,0.5,b\n")
+    listed = write("list.csv", "object_id,path,ra\nstar,lcs/1.csv,5\n")
+    plain = write("star.csv", "mjd,mag,err\n1,15,0.5\n")
+    assert [c.object_id for c in read_light_curves([listed, plain])] == ["star"] * 2
+    assert warnings_of(caplog) == []
