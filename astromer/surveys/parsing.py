@@ -14,7 +14,7 @@ import functools
 import io
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec
 
@@ -48,6 +48,7 @@ __all__ = [
     "checked",
     "count_flags",
     "known_classes",
+    "names_as_texts",
     "number_type",
     "numbers_from_text",
     "observation_table",
@@ -69,6 +70,8 @@ _MISSING_WORDS: Final = ("", "-", "--", "null", "none", "na", "n/a", "masked")
 _UNKNOWN_CLASSES: Final = ("", "-", "--", "null", "none", "nan", "n/a", "<na>")
 """Not `na`, which are the fast novae of the variable star catalogs."""
 _TIME_CODES: Final = (-999.0, -9999.0, -99999.0)
+_WHOLE_FLOAT: Final = r"^([+-]?\d+)\.0$"
+"""An integer in a column of floats, as which pandas keeps it where one is missing."""
 _HIDDEN_QUOTE: Final = "\x1f"
 _FLAG_SUFFIX: Final = ":flag"
 ROW_FLAG: Final = "row" + _FLAG_SUFFIX
@@ -155,7 +158,8 @@ def read_texts(
     Returns
     -------
     frame : polars.DataFrame
-        These columns as text, null where empty, and ``line``, from 1.
+        These columns as text, null where empty, and ``line``, from 1. Of whole numbers
+        with ``.0`` alone, the integers.
 
     Raises
     ------
@@ -183,7 +187,65 @@ def read_texts(
                 "Every line must have the fields of the title. "
                 f"Received: more or fewer at line {ragged[0]} of {path}. Correct it."
             )
-    return table.select(names)
+    # A path is what it is.
+    columns = [name for name in layout.texts if name != "path"]
+    return _without_point_zero(table.select(names), dict.fromkeys(columns))
+
+
+def _without_point_zero(
+    frame: pl.DataFrame, are_whole: dict[str, bool | None]
+) -> pl.DataFrame:
+    """Make integers of names such as ``7.0`` in columns without other names.
+
+    What was found of a column in an earlier block holds: `are_whole` keeps it, None as
+    long as there was no name. So one name never becomes two.
+    """
+    for name, is_whole in are_whole.items():
+        if is_whole is None:
+            are_whole[name] = _are_whole_floats(frame[name])
+    names = [name for name, is_whole in are_whole.items() if is_whole]
+    if not names:
+        return frame
+    return frame.with_columns(pl.col(names).str.replace(_WHOLE_FLOAT, "${1}"))
+
+
+def _are_whole_floats(texts: pl.Series) -> bool | None:
+    """Tell whether all names are integers written as floats; None if there are none."""
+    first = texts.drop_nulls().head(1)
+    # One look is enough for most columns.
+    if first.is_empty() or not first.str.contains(_WHOLE_FLOAT + "|^(?i:nan)$").item():
+        return None if first.is_empty() else False
+    names = texts.drop_nulls().unique()
+    names = names.filter(names.str.to_lowercase() != "nan")
+    return None if names.is_empty() else names.str.contains(_WHOLE_FLOAT).all()
+
+
+def names_as_texts(frame: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
+    """Write columns of names as texts.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+    names : iterable of str
+        The columns. Floats, as which pandas keeps integers where one is missing,
+        become integers without a point where they are whole, and null where NaN.
+
+    Returns
+    -------
+    frame : polars.DataFrame
+        With texts under the same names.
+    """
+    texts = []
+    for name in names:
+        column = pl.col(name)
+        text = column.cast(pl.String)
+        if frame.schema[name].is_float():
+            whole = column.cast(pl.Int64, strict=False)
+            is_whole = whole.cast(pl.Float64) == column.cast(pl.Float64)
+            text = pl.when(column.is_nan()).then(None).otherwise(text)
+            text = pl.when(is_whole).then(whole.cast(pl.String)).otherwise(text)
+        texts.append(text.alias(name))
+    return frame.with_columns(texts)
 
 
 def _with_empty_column(block: bytes, layout: Layout) -> Layout:
@@ -466,10 +528,11 @@ def read_text_table(
     )
     if isinstance(passband, str) and "passband" in columns:
         passband = pl.col("passband").fill_null(passband)
+    are_whole: dict[str, bool | None] = dict.fromkeys(layout.texts)
     for frame in read_columns(path, layout):
         table = observation_table(
             path,
-            frame,
+            _without_point_zero(frame, are_whole),
             object_id=pl.col("object_id") if "object_id" in columns else object_id,
             passband=passband,
             class_name=pl.col("class_name") if "class_name" in columns else class_name,

@@ -41,6 +41,7 @@ from astromer.surveys.observations import ObservationTable, ReadOptions, Survey
 from astromer.surveys.parsing import (
     NUMBERS,
     checked,
+    names_as_texts,
     number_type,
     numbers_from_text,
     observation_table,
@@ -189,8 +190,8 @@ def _read_list(
         return read_texts(path, choose)
     roles = [pl.nth(position).alias(role) for role, position in choose(names).items()]
     scan = pl.scan_parquet(path, glob=False)
-    texts = scan.select(roles).select(pl.all().cast(pl.String))
-    return texts.with_row_index("line", offset=1).collect()
+    table = scan.select(roles).collect()
+    return names_as_texts(table, table.columns).with_row_index("line", offset=1)
 
 
 def _read_listed_files(
@@ -227,10 +228,10 @@ def _parquet_batches(
         _check_precision(path, frame["time"])
         words = [role for role in NUMBERS if frame.schema[role] == pl.String]
         frame = numbers_from_text(frame, words) if words else frame
+        frame = names_as_texts(frame, [role for role in _TEXTS if role in roles])
         yield frame.with_columns(
             pl.col("line").cast(pl.UInt32, strict=False),
             *(pl.col(role).cast(number_type(role), strict=False) for role in NUMBERS),
-            *(pl.col(role).cast(pl.String) for role in _TEXTS if role in roles),
         )
 
 

@@ -359,3 +359,48 @@ def test_parquet_times_that_were_rounded_are_refused(tmp_path, read):
             continue
         with pytest.raises(SurveyError, match=r"float64.*x\.parquet, float32.*0\.25 d"):
             read("table", path)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "float32"])
+@pytest.mark.parametrize("rows_per_table", [1, 100])
+def test_integers_that_became_floats_are_integers_again(
+    tmp_path, read, kind, rows_per_table
+):
+    """As pandas writes them where one is missing; as frames are read, too."""
+    frame = pl.DataFrame(
+        {
+            "id": [None, 7.0, 12.0],
+            "fid": [1.0, 2.0, None],
+            "label": [None, float("nan"), 3.0],
+            "mjd": [1.0, 2.0, 3.0],
+            "mag": [15.0] * 3,
+            "err": [0.5] * 3,
+        },
+        schema_overrides={"id": pl.Float32} if kind == "float32" else None,
+    )
+    path = tmp_path / f"x.{kind}"
+    frame.write_csv(path) if kind == "csv" else frame.write_parquet(path)
+    found = read("table", path, rows_per_table=rows_per_table)
+    assert found["object_id"].to_list() == ["", "7", "12"]
+    assert found["passband"].to_list() == ["1", "2", ""]
+    curves = list(read_light_curves(path))
+    assert [(c.object_id, c.class_name) for c in curves] == [("7", None), ("12", "3")]
+
+
+@pytest.mark.parametrize("rows_per_table", [1, 100])
+def test_names_that_look_like_floats_in_part_stay_what_they_are(
+    write, read, rows_per_table
+):
+    rows = "1.0,1,15,0.5\n1.5,1,15,0.5\n2.0,1,15,0.5\n"
+    path = write("x.csv", f"id,mjd,mag,err\n{rows}")
+    frame = read("table", path, rows_per_table=rows_per_table)
+    assert frame["object_id"].to_list() == ["1.0", "1.5", "2.0"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_listed_objects_that_became_floats_are_integers_again(tmp_path, read, kind):
+    (tmp_path / "1.0").write_text("mjd,mag,err\n1,15,0.5\n")
+    frame = pl.DataFrame({"id": [7.0, None], "path": ["1.0", "1.0"]})
+    path = tmp_path / f"list.{kind}"
+    frame.write_csv(path) if kind == "csv" else frame.write_parquet(path)
+    assert read("table", path)["object_id"].to_list() == ["7", "1.0"]
