@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
+from astromer.columns import ALIASES, match_columns
 from astromer.errors import ConfigError, SurveyError
-from astromer.surveys.parsing import known_classes, read_texts
+from astromer.surveys.parsing import known_classes, names_as_texts, read_texts
 
 __all__ = ["Labels", "read_labels"]
 
-OBJECT_COLUMNS: Final = ("object_id", "id", "objectid", "object", "name")
-CLASS_COLUMNS: Final = ("class_name", "class", "label", "type")
+_ROLES: Final = {"object_id": ("object_id", "object"), "given": ("class_name", "class")}
+"""Column of `Labels.table`: its role, a key of `ALIASES`, and what it names."""
+_NUM_SHOWN: Final = 2
+"""Names of each side that are shown where none is on both."""
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(slots=True)
@@ -27,6 +32,12 @@ class Labels:
     """Columns `object_id` and `given`, one row per object."""
     seen: set[int] = dataclasses.field(default_factory=set)
     """Rows of `table` that met an object so far."""
+    objects: list[str] = dataclasses.field(default_factory=list)
+    """The first two objects of the input, to show if none has a label."""
+    _numbered: pl.DataFrame = dataclasses.field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._numbered = self.table.with_row_index("row")
 
     def attach(self, curves: pl.DataFrame) -> pl.DataFrame:
         """Set `class_name` of light curves that have a label; keep the others'.
@@ -42,12 +53,12 @@ class Labels:
             The same rows and columns. A label settles a conflict.
         """
         joined = curves.join(
-            self.table.with_row_index("row"),
-            on="object_id",
-            how="left",
-            maintain_order="left",
+            self._numbered, on="object_id", how="left", maintain_order="left"
         )
         self.seen.update(joined["row"].drop_nulls().unique().to_list())
+        if not self.objects:
+            objects = curves["object_id"].unique(maintain_order=True)
+            self.objects = objects.head(_NUM_SHOWN).to_list()
         return joined.with_columns(
             pl.coalesce("given", "class_name").alias("class_name"),
             pl.col("conflict") & pl.col("given").is_null(),
@@ -55,7 +66,14 @@ class Labels:
 
     @property
     def num_without_object(self) -> int:
-        """Labels for which the input holds no object."""
+        """Labels for which the input holds no object; a warning if that is all."""
+        if self.table.height and not self.seen:
+            _LOGGER.warning(
+                "No label is of an object of the input. Objects are called: %s; in the "
+                "labels: %s. Check which column names them, and how.",
+                ", ".join(self.objects),
+                ", ".join(self.table["object_id"].head(_NUM_SHOWN)),
+            )
         return self.table.height - len(self.seen)
 
 
@@ -65,9 +83,10 @@ def read_labels(path: Path) -> Labels:
     Parameters
     ----------
     path : pathlib.Path
-        The object column is called `object_id`, `ID` or the like
-        (`OBJECT_COLUMNS`), the class column `class_name`, `class`, `label` or
-        `type`, in any case. Empty classes are unknown, and words such as ``nan``.
+        The object column is called `object_id`, `ID` or the like, the class column
+        `class_name`, `class`, `label` or the like, as in tables of observations; see
+        `astromer.columns.ALIASES`. Empty classes are unknown, and words such as
+        ``nan``.
 
     Returns
     -------
@@ -84,9 +103,9 @@ def read_labels(path: Path) -> Labels:
             table = pl.read_parquet(path, glob=False)
             found = _find_columns(path, table.columns)
             table = table.select(
-                pl.nth(place).cast(pl.String).alias(name)
-                for name, place in found.items()
+                pl.nth(place).alias(name) for name, place in found.items()
             )
+            table = names_as_texts(table, table.columns)
         else:
             table = read_texts(path, functools.partial(_find_columns, path))
     except SurveyError as error:
@@ -116,20 +135,14 @@ def read_labels(path: Path) -> Labels:
 
 
 def _find_columns(path: Path, names: Sequence[str]) -> dict[str, int]:
-    return {
-        "object_id": _find_column(path, names, "object", OBJECT_COLUMNS),
-        "given": _find_column(path, names, "class", CLASS_COLUMNS),
-    }
-
-
-def _find_column(
-    path: Path, names: Sequence[str], role: str, wanted: tuple[str, ...]
-) -> int:
-    lower = [name.strip().lower() for name in names]
-    for name in wanted:
-        if name in lower:
-            return lower.index(name)
-    raise ConfigError(
-        f"`labels` needs a column with the {role}: one of {', '.join(wanted)}. "
-        f"Received: labels={path}, columns={list(names)}. Rename the column."
-    )
+    found = {}
+    for column, (role, kind) in _ROLES.items():
+        place = match_columns(names, (role,))
+        if not place:
+            raise ConfigError(
+                f"`labels` needs a column with the {kind}: one of "
+                f"{', '.join(ALIASES[role])}. "
+                f"Received: labels={path}, columns={list(names)}. Rename the column."
+            )
+        found[column] = place[role]
+    return found

@@ -8,11 +8,17 @@ from astromer.records import Manifest, convert_tables, read_labels, read_records
 
 
 @pytest.mark.parametrize(
-    "header", ["object_id,class_name", "ID,Class", "extra,Label,id", " ID , label "]
+    "header",
+    [
+        *("object_id,class_name", "ID,Class", "extra,Label,id", " ID , label "),
+        *("source_id,var_type", "Star ID,Type"),
+    ],
 )
 def test_read_labels_finds_columns_by_their_usual_names(tmp_path, header):
     names = [name.strip().lower() for name in header.split(",")]
-    values = {"extra": "x", "object_id": "007", "id": "007"}
+    values = {"extra": "x"} | dict.fromkeys(
+        ["object_id", "id", "source_id", "star id"], "007"
+    )
     row = ",".join(values.get(name, "EB") for name in names)
     file = tmp_path / "labels.csv"
     file.write_text(f"{header}\n{row}\n")
@@ -28,7 +34,7 @@ def test_read_labels_takes_parquet_with_numbers(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("star,class\na,EB\n", "column with the object.*columns="),
+        ("who,class\na,EB\n", "column with the object.*columns="),
         ("id,kind\na,EB\n", "column with the class"),
         ("id,class\na,EB\na,RRab\n", r"object_id=a, classes=\['EB', 'RRab'\]"),
         ("", "CSV or Parquet"),
@@ -98,3 +104,37 @@ def test_read_labels_names_a_line_with_other_fields(tmp_path):
         ConfigError, match=r"fields of the title.*line 3 of .*labels\.csv"
     ):
         read_labels(file)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_integers_that_became_floats_are_integers_again(tmp_path, kind):
+    """As pandas writes them where one is missing."""
+    file = tmp_path / f"labels.{kind}"
+    frame = pl.DataFrame({"id": [1.0, 2.0, None, 4.0], "label": [4.0, None, 5.0, 6.0]})
+    frame.write_csv(file) if kind == "csv" else frame.write_parquet(file)
+    assert read_labels(file).table.rows() == [("1", "4"), ("4", "6")]
+
+
+def test_names_that_look_like_floats_in_part_stay_what_they_are(tmp_path):
+    file = tmp_path / "labels.csv"
+    file.write_text("id,class\n1.0,EB\n1.1,RRab\n")
+    assert read_labels(file).table.rows() == [("1.0", "EB"), ("1.1", "RRab")]
+
+
+@pytest.mark.parametrize("matching", [0, 1])
+def test_labels_of_no_object_at_all_are_a_warning(
+    tmp_path, table, keep_all, caplog, matching
+):
+    file = tmp_path / "labels.csv"
+    file.write_text("id,class\nx1,EB\nx2,EB\nx3,RRab\n" + "a,EB\n" * matching)
+    convert_tables(
+        [table(object_id=["a", "a", "b", "c"]), table(object_id=["d", "d"])],
+        tmp_path / "out",
+        keep_all.replace(labels=file),
+    )
+    warnings = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    if matching:
+        assert warnings == []
+    else:
+        (message,) = warnings
+        assert "called: a, b; in the labels: x1, x2." in message
