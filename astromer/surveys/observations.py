@@ -116,6 +116,11 @@ class ReadOptions:
     the first one is an error."""
 
     def __post_init__(self) -> None:
+        if self.rows_per_table < 1:
+            raise ConfigError(
+                "`rows_per_table` must be a positive integer. "
+                f"Received: rows_per_table={self.rows_per_table}."
+            )
         if not 0 <= self.max_unreadable <= 1:
             raise ConfigError(
                 "`max_unreadable` is a share of files from 0 to 1. "

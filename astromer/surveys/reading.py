@@ -358,6 +358,8 @@ def _group(frames: Iterable[pl.DataFrame]) -> Iterator[LightCurve]:
             number = numbers.setdefault((object_id, band), len(numbers))
             if number == len(class_names):
                 class_names.append(class_name)
+            elif class_names[number] is None:
+                class_names[number] = class_name
         key_numbers = [numbers[row[0], row[1]] for row in keys.iter_rows()]
         keys = keys.with_columns(number=pl.Series(key_numbers, dtype=pl.UInt32))
         numbered = frame.join(keys, on=["object_id", "passband"], maintain_order="left")

@@ -50,6 +50,24 @@ def test_object_over_several_tables_is_one_light_curve(write, rows_per_table):
     )
 
 
+@pytest.mark.parametrize("rows_per_table", [1, 2, 100])
+def test_class_name_may_come_late_in_a_file(write, rows_per_table):
+    rows = ["a,,1", "b,nan,1", "a,,2", "b,,2", "a,RRab,3", "b,EB,3", "a,EB,4"]
+    lines = ["id,class,mjd,mag,err", *(f"{row},15.5,0.5" for row in rows)]
+    path = write("x.csv", "\n".join(lines) + "\n")
+    options = ReadOptions(rows_per_table=rows_per_table)
+    found = [
+        (c.object_id, c.class_name) for c in read_light_curves(path, options=options)
+    ]
+    assert found == [("a", "RRab"), ("b", "EB")]
+
+
+@pytest.mark.parametrize("rows_per_table", [0, -1])
+def test_tables_have_at_least_one_row(rows_per_table):
+    with pytest.raises(ConfigError, match=f"Received: rows_per_table={rows_per_table}"):
+        ReadOptions(rows_per_table=rows_per_table)
+
+
 def test_dropped_observations_are_counted_and_logged_once(write, caplog):
     paths = [write("1.csv", TABLE), write("2.csv", TABLE)]
     dropped = Dropped()
