@@ -26,6 +26,7 @@ __all__ = [
     "MOST_TIME_STEP_D",
     "LightCurve",
     "is_frame",
+    "largest_step",
     "light_curves_from_frame",
 ]
 
@@ -391,6 +392,31 @@ class LightCurve:
             class_name=self.class_name,
         )
         return series
+def largest_step(time: NDArray[Any]) -> tuple[float, float]:
+    """Tell in which steps times are kept where they are largest.
+
+    Parameters
+    ----------
+    time : numpy.ndarray
+        Times [d]; those that are not finite do not count.
+
+    Returns
+    -------
+    largest, step : float
+        The largest size of a time, and to what it was rounded [d]; 0 for types that
+        are as fine as float64, and for what is not floating.
+
+    Examples
+    --------
+    >>> largest_step(np.array([2_450_000.0, np.nan], np.float32))
+    (2450000.0, 0.25)
+    """
+    if time.dtype.kind != "f" or time.dtype.itemsize >= 8:
+        return 0.0, 0.0
+    largest = np.abs(time[np.isfinite(time)]).max(initial=0)
+    return float(largest), float(np.spacing(largest))
+
+
 
 
 def is_frame(source: object) -> bool:
@@ -621,10 +647,7 @@ def _as_column(values: ArrayLike, dtype: Any, name: str, where: str) -> NDArray[
 
 def _check_precision(time: NDArray[Any], where: str) -> None:
     """Refuse times that were rounded to coarse steps before they came here."""
-    if time.dtype.kind != "f" or time.dtype.itemsize >= 8:
-        return
-    largest = np.abs(time[np.isfinite(time)]).max(initial=0)
-    step = float(np.spacing(largest))
+    largest, step = largest_step(time)
     if step > MOST_TIME_STEP_D:
         raise LightCurveError(
             "`time` must be float64 where its numbers are large. "

@@ -20,11 +20,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import polars as pl
 
 from astromer.errors import SurveyError
-from astromer.lightcurve import MOST_TIME_STEP_D
+from astromer.lightcurve import MOST_TIME_STEP_D, largest_step
 from astromer.surveys.columns import comment_title, find_columns, has_columns
 from astromer.surveys.files import (
     Header,
@@ -236,14 +235,14 @@ def _parquet_batches(
 
 
 def _check_precision(path: Path, time: pl.Series) -> None:
-    if time.dtype != pl.Float32:
+    if not time.dtype.is_float():
         return
-    largest = time.drop_nulls().abs().to_numpy().max(initial=0)
-    step = float(np.spacing(largest))
+    days = time.drop_nulls().to_numpy()
+    largest, step = largest_step(days)
     if step > MOST_TIME_STEP_D:
         raise SurveyError(
             "Times must be float64 where their numbers are large. Received: "
-            f"path={path}, float32 near {largest:.0f} in steps of {step:g} d. "
+            f"path={path}, {days.dtype} near {largest:.0f} in steps of {step:g} d. "
             "Write the file from times that were never rounded."
         )
 

@@ -348,11 +348,12 @@ def test_parquet_list_that_is_null_beside_others_is_refused(tmp_path, read):
         read("table", tmp_path / "x.parquet")
 
 
-def test_parquet_times_that_were_rounded_are_refused(tmp_path, read):
+@pytest.mark.parametrize("gap", [None, float("nan"), float("inf"), float("-inf")])
+def test_parquet_times_that_were_rounded_are_refused(tmp_path, read, gap):
     path = tmp_path / "x.parquet"
     frame = pl.DataFrame({"id": ["a"] * 2, "mag": [15.0] * 2, "err": [0.1] * 2})
     for epoch in (2_450_000, 50_000):
-        times = pl.Series("mjd", [epoch, None], dtype=pl.Float32)
+        times = pl.Series("mjd", [epoch, gap], dtype=pl.Float32)
         frame.with_columns(times).write_parquet(path)
         if epoch == 50_000:
             assert read("table", path)["time"][0] == epoch
