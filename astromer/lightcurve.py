@@ -59,13 +59,13 @@ class LightCurve:
         Uncertainties of `mag` [mag], finite, not negative and no such code. Stored as
         float32.
     passband : str
-        Name of the filter, e.g. ``"R"``.
+        Name of the filter, e.g. ``"R"``. None, NaN and pandas' NA are the empty name.
     object_id : str
-        Name of the object.
+        Name of the object; as `passband`.
     label : int
-        Class number, or -1 where unknown.
+        Class number, or -1 (or None and the like) where unknown.
     class_name : str, optional
-        Class name, or None where unknown.
+        Class name, or None (or NaN and the like) where unknown.
 
     Raises
     ------
@@ -103,14 +103,14 @@ class LightCurve:
             time: ArrayLike,
             mag: ArrayLike,
             mag_err: ArrayLike,
-            passband: str = "",
-            object_id: str = "",
-            label: int = -1,
+            passband: str | None = "",
+            object_id: str | None = "",
+            label: int | None = -1,
             class_name: str | None = None,
         ) -> None: ...
 
     def __post_init__(self) -> None:
-        where = f'object_id="{self.object_id}"'
+        where = f'object_id="{_as_text(self.object_id)}"'
         arrays = {
             "time": _as_column(self.time, np.float64, "time", where),
             "mag": _as_column(self.mag, np.float32, "mag", where),
@@ -160,19 +160,17 @@ class LightCurve:
             object.__setattr__(self, name, values)
         object.__setattr__(self, "object_id", _as_text(self.object_id))
         object.__setattr__(self, "passband", _as_text(self.passband))
+        label = -1 if _is_missing(self.label) else self.label
         try:
-            object.__setattr__(self, "label", operator.index(self.label))
+            object.__setattr__(self, "label", operator.index(label))
         except TypeError:
+            hint = " A class name goes in `class_name`." * isinstance(label, str)
             raise LightCurveError(
                 "`label` must be an integer, -1 where unknown. "
-                f"Received: label={self.label!r} for {where}."
+                f"Received: label={label!r} for {where}.{hint}"
             ) from None
-        if self.class_name is not None:
-            # A frame says "unknown" by NaN, the one value unlike itself.
-            known = self.class_name == self.class_name
-            known_name = _as_text(self.class_name) if known else None
-            # An empty one is unknown, too, as in the records.
-            object.__setattr__(self, "class_name", known_name or None)
+        # An empty name is unknown, too, as in the records.
+        object.__setattr__(self, "class_name", _as_text(self.class_name) or None)
 
     def __len__(self) -> int:
         return len(self.time)
@@ -392,6 +390,8 @@ class LightCurve:
             class_name=self.class_name,
         )
         return series
+
+
 def largest_step(time: NDArray[Any]) -> tuple[float, float]:
     """Tell in which steps times are kept where they are largest.
 
@@ -415,8 +415,6 @@ def largest_step(time: NDArray[Any]) -> tuple[float, float]:
         return 0.0, 0.0
     largest = np.abs(time[np.isfinite(time)]).max(initial=0)
     return float(largest), float(np.spacing(largest))
-
-
 
 
 def is_frame(source: object) -> bool:
@@ -540,13 +538,24 @@ def _as_frame(table: Any) -> Any:
 
 
 def _as_text(value: object) -> str:
-    """Return a name as text; FITS tables give bytes.
+    """Return a name as text, empty where it is missing; FITS tables give bytes.
 
     Integers become floats in a pandas column in which one is missing.
     """
+    if _is_missing(value):
+        return ""
     if isinstance(value, float | np.floating) and float(value).is_integer():
         value = int(value)
     return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _is_missing(value: object) -> bool:
+    """Whether a value stands for none: None, NaN, or the NA of pandas."""
+    try:
+        return value is None or not operator.eq(value, value)
+    except TypeError:
+        # Whether NA equals itself is not known either.
+        return True
 
 
 def _curve_codes(

@@ -129,7 +129,7 @@ def test_repr_says_what_it_is(curve):
         ({"time": [[1.0, 2.0]]}, r"one-dimensional.*shape=\(1, 2\)"),
         ({"time": 1.0}, r"one-dimensional.*shape=\(\)"),
         ({"label": 1.5}, "`label` must be an integer.*label=1.5"),
-        ({"label": "RRab"}, "`label` must be an integer.*label='RRab'"),
+        ({"label": "RRab"}, "`label` must be.*label='RRab'.*goes in `class_name`"),
     ],
 )
 def test_light_curve_refuses_what_is_wrong_and_names_the_object(changes, message):
@@ -159,6 +159,23 @@ def test_attributes_are_plain_types():
     assert values == ("R", "12", 3, "LPV")
     assert [type(value) for value in values] == [str, str, int, str]
     assert LightCurve([1.0], [1.0], [0.1], class_name=np.nan).class_name is None
+
+
+@pytest.mark.parametrize(
+    "missing", [None, np.nan, np.float32("nan"), pd.NA, pd.NaT], ids=str
+)
+def test_what_is_missing_is_no_name(missing):
+    curve = LightCurve(
+        [1.0],
+        [1.0],
+        [0.1],
+        passband=missing,
+        object_id=missing,
+        label=missing,
+        class_name=missing,
+    )
+    assert curve == LightCurve([1.0], [1.0], [0.1])
+    assert curve.class_name is None
 
 
 def test_array_round_trip_keeps_every_number(curve):
