@@ -440,7 +440,9 @@ def light_curves_from_frame(frame: Any, **columns: str | None) -> list[LightCurv
     Parameters
     ----------
     frame : pandas.DataFrame, polars.DataFrame or polars.LazyFrame
-        Or a table of astropy or pyarrow. One row per observation. Needs ``time`` [d],
+        Or a table of astropy or pyarrow. One row per observation; a time series without
+        a column of objects or passbands is what `LightCurve.from_time_series` makes of
+        it, and times of astropy are MJD in days. Needs ``time`` [d],
         ``mag`` [mag] and ``mag_err`` [mag]; ``object_id``, ``passband`` and
         ``class_name`` are optional. A named index of pandas is a column, too. Usual
         names stand for these, such as ``id``, ``band`` or ``mjd``; see
@@ -466,6 +468,8 @@ def light_curves_from_frame(frame: Any, **columns: str | None) -> list[LightCurv
             f"Unknown column roles. Received: {unknown}. "
             f"Known: {', '.join(FRAME_COLUMNS)}."
         )
+    if not columns and _is_time_series(frame):
+        return [LightCurve.from_time_series(frame)]
     frame = _as_frame(frame)
     present = [str(name) for name in frame.columns]
     needed = ("time", "mag", "mag_err")
@@ -523,9 +527,38 @@ def _factorize(values: NDArray[Any]) -> tuple[NDArray[np.int64], list[str]]:
     return codes.astype(np.int64), [_as_text(value) for value in unique]
 
 
+def _is_of_astropy(table: Any) -> bool:
+    """Whether it is a table of astropy, or of a package that builds on them."""
+    modules = (base.__module__ for base in type(table).__mro__)
+    return hasattr(table, "colnames") and any(m.startswith("astropy.") for m in modules)
+
+
+def _is_time_series(table: Any) -> bool:
+    """Whether it is one light curve whose times know their own format."""
+    return (
+        _is_of_astropy(table)
+        and "time" in table.colnames
+        and hasattr(table["time"], "mjd")
+        and not match_columns(table.colnames, ("object_id", "passband"))
+    )
+
+
+def _without_time_objects(table: Any) -> pd.DataFrame:
+    """Make a frame of a table of astropy; its times become MJD, not dates."""
+    from astropy.table import QTable
+
+    frame: pd.DataFrame = QTable(table, copy=False).to_pandas(index=False)
+    for name in table.colnames:
+        if hasattr(table[name], "mjd"):
+            frame[name] = _plain(table[name].mjd)
+    return frame
+
+
 def _as_frame(table: Any) -> Any:
     """Return a frame in memory, also of a lazy one, or of a table of another library."""
-    if type(table).__module__.startswith(("astropy.", "pyarrow.")):
+    if _is_of_astropy(table):
+        table = _without_time_objects(table)
+    elif type(table).__module__.startswith("pyarrow."):
         table = table.to_pandas()
     table = table.collect() if hasattr(table, "collect") else table
     names = getattr(getattr(table, "index", None), "names", ())

@@ -530,6 +530,34 @@ def test_astropy_masked_quantity_is_left_out():
     assert LightCurve.from_time_series(series).mag.tolist() == [15.0]
 
 
+def test_astropy_time_series_is_a_frame_of_one_light_curve(curve):
+    pytest.importorskip("astropy")
+    series = curve.to_time_series()
+    (found,) = light_curves_from_frame(series)
+    assert found == LightCurve.from_time_series(series)
+    series["mag"][0] = np.nan
+    assert len(LightCurve.from_frame(series)) == len(curve) - 1
+
+
+@pytest.mark.parametrize("kind", ["TimeSeries", "QTable"])
+def test_astropy_times_of_several_objects_are_mjd(kind):
+    pytest.importorskip("astropy")
+    from astropy import table, timeseries, units
+    from astropy.time import Time
+
+    make = table.QTable if kind == "QTable" else timeseries.TimeSeries
+    columns = {"time": Time([50_000.5, 50_001.0, 50_002.0], format="mjd")}
+    for name, values in (("mag", [15.0, 16.0, 17.0]), ("mag_err", [0.1, 0.2, 0.3])):
+        columns[name] = values * units.mag
+    whole = make(columns)
+    assert len(LightCurve.from_frame(whole)) == 3
+    whole["id"] = ["a", "b", "a"]
+    found = light_curves_from_frame(whole)
+    assert [curve.object_id for curve in found] == ["a", "b"]
+    np.testing.assert_allclose(found[0].time, [50_000.5, 50_002.0], rtol=0, atol=1e-8)
+    assert found[1].mag.tolist() == [16.0]
+
+
 def test_time_series_without_astropy_says_how_to_get_it(curve, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "astropy", None)
     with pytest.raises(ImportError, match="pip install astropy"):

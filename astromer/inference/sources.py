@@ -173,9 +173,12 @@ def _refuse_survey(survey: str | None, source: str) -> None:
 
 def _check(item: Any) -> LightCurve:
     if not isinstance(item, LightCurve):
+        advice = "Build light curves with `LightCurve.from_array`."
+        if is_frame(item):
+            advice = "Give one frame of all, or `light_curves_from_frame` of each."
         raise ConfigError(
             "A source must hold light curves, or else paths. "
             f"Received: an item of type {type(item).__name__}. "
-            "Build light curves with `LightCurve.from_array`."
+            f"{advice}"
         )
     return item

@@ -222,10 +222,13 @@ def collect_light_curves(
 def _checked(source: Iterable[Any]) -> Iterator[LightCurve]:
     for position, curve in enumerate(source):
         if not isinstance(curve, LightCurve):
+            advice = "Build them with `LightCurve.from_array`."
+            if is_frame(curve):
+                advice = "Give one frame of all, or `light_curves_from_frame` of each."
             raise ConfigError(
                 "A source must hold light curves. Received: source["
                 f"{position}] of type {type(curve).__name__}. "
-                "Build them with `LightCurve.from_array`."
+                f"{advice}"
             )
         yield curve
 

@@ -173,6 +173,13 @@ def test_source_of_something_else_is_refused(wrong, kind):
         iterate_light_curves(wrong)
 
 
+@pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
+def test_several_frames_are_refused_with_the_way_to_give_them(library):
+    frame = library.DataFrame({"time": [1.0], "mag": [15.0], "mag_err": [0.1]})
+    with pytest.raises(ConfigError, match=r"DataFrame\..*`light_curves_from_frame`"):
+        iterate_light_curves([frame, frame])
+
+
 def test_light_curves_and_paths_cannot_be_mixed(curves, records):
     found, _ = iterate_light_curves([curves[0], records])
     with pytest.raises(ConfigError, match=r"or else paths\. Received: .* type \w+Path"):

@@ -3,12 +3,15 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from astromer.errors import ConfigError, RecordError
 from astromer.pipeline.curves import CurveArrays, collect_light_curves
 from astromer.records import Manifest, read_records
 from astromer.records.schema import iterate_frames, write_frame
+
+FRAME = pd.DataFrame({"time": [1.0], "mag": [15.0], "mag_err": [0.1]})
 
 
 def assert_holds(arrays, curves):
@@ -129,6 +132,7 @@ def test_split_without_light_curves_is_refused(copied):
     ("source", "split", "message"),
     [
         ([], None, "holds no light curves"),
+        ([FRAME, FRAME], None, "type DataFrame.*`light_curves_from_frame` of each"),
         ([np.zeros((5, 3))], None, r"source\[0\] of type ndarray"),
         ([], "train", 'records on disk. Received: split="train"'),
     ],
