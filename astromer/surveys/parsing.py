@@ -31,6 +31,7 @@ from astromer.surveys.files import (
     explain_damage,
     find_header,
     iterate_blocks,
+    leading_lines,
     object_name,
     split_line,
 )
@@ -73,6 +74,8 @@ _TIME_CODES: Final = (-999.0, -9999.0, -99999.0)
 _WHOLE_FLOAT: Final = r"^([+-]?\d+)\.0$"
 """An integer in a column of floats, as which pandas keeps it where one is missing."""
 _HIDDEN_QUOTE: Final = "\x1f"
+_MOST_SHOWN: Final = 80
+"""Characters of a line that a message shows at most."""
 _FLAG_SUFFIX: Final = ":flag"
 ROW_FLAG: Final = "row" + _FLAG_SUFFIX
 """Column that says why a whole row is bad; others name a column of numbers."""
@@ -795,8 +798,27 @@ def checked(read: _Read[P]) -> _Read[P]:
             raise SurveyError(
                 "No row of the file holds numbers in the columns that it should. "
                 f"Received: path={path}, {num_rows} rows of text or with another number "
-                f"of fields, the first at line {first_bad}. Check the format and which "
-                "columns are read."
+                f"of fields, the first at line {first_bad}. "
+                f"{_quote(path, first_bad)}Check the format and which columns are read."
             )
 
     return wrapper
+
+
+def _quote(path: Path, line: int | None) -> str:
+    """Show a line near the start of a text file, and what may be wrong with it."""
+    lines: list[str] = []
+    with contextlib.suppress(SurveyError):
+        lines = leading_lines(path)
+    if line is None or line > len(lines):
+        return ""
+    text = lines[line - 1].strip()
+    shown = text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "..."
+    hint = ""
+    for field in re.split(r"[;\t| ]+", text):
+        if re.fullmatch(r"[+-]?\d+,\d+", field):
+            hint = f" ({field}: a decimal comma? Numbers need a point)"
+            break
+    if date := re.search(r"\d{4}-\d\d-\d\d", text):
+        hint = f" ({date.group()}: a date? Times are days, such as MJD)"
+    return f'It reads "{shown}"{hint}. '

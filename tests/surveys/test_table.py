@@ -405,3 +405,35 @@ def test_listed_objects_that_became_floats_are_integers_again(tmp_path, read, ki
     path = tmp_path / f"list.{kind}"
     frame.write_csv(path) if kind == "csv" else frame.write_parquet(path)
     assert read("table", path)["object_id"].to_list() == ["7", "1.0"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "id;mjd;mag;err\na;58000,55;15,2;0,02\n",
+            r'line 2\. It reads "a;58000,55;15,2;0,02" \(58000,55: a decimal comma\?',
+        ),
+        ("mjd mag err\n1,5 15,2 0,02\n", r"line 2.*\(1,5: a decimal comma\?"),
+        (
+            "id,date,mag,err\na,2017-09-04T10:00:00,15.2,0.1\n",
+            r"line 2.*\(2017-09-04: a date\? Times are days, such as MJD\)",
+        ),
+        (
+            "# x\n\nmjd,mag,err\n1,oops,0.1\n",
+            r'line 4\. It reads "1,oops,0\.1"\. Check',
+        ),
+        ("mjd,mag,err\n1,oops,0.1" + "7" * 99, r'"1,oops,0\.17{70}\.\.\."\. Check'),
+    ],
+    ids=["semicolons", "blanks", "date", "word", "long"],
+)
+def test_line_of_a_file_without_numbers_is_shown(write, read, content, message):
+    with pytest.raises(SurveyError, match=message):
+        read("table", write("x.csv", content))
+
+
+def test_parquet_of_words_is_refused_without_a_line_to_show(tmp_path, read):
+    path = tmp_path / "x.parquet"
+    pl.DataFrame({"mjd": [1.0], "mag": ["faint"], "err": [0.1]}).write_parquet(path)
+    with pytest.raises(SurveyError, match=r"the first at line 1\. Check"):
+        read("table", path)
