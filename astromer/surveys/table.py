@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from astromer.errors import SurveyError
@@ -57,6 +58,10 @@ _SUFFIXES: Final = (".csv", ".tsv", ".parquet")
 _PARQUET_MAGIC: Final = b"PAR1"
 _LISTS_PER_BATCH: Final = 1024
 """Light curves unfolded at a time where a row holds whole lists."""
+_MANY_STARTS: Final = 100
+_ROWS_PER_START: Final = 5
+"""How often time leads back by half of what it spans, and how many rows there are per
+step back, from which on a table without an object column is that of many stars."""
 
 
 def _detect(path: Path, head: bytes) -> bool:
@@ -124,8 +129,42 @@ def _read_observations(
     used = {names[position] for position in columns.values()}
     named = "object_id" in columns or object_id is not None
     unused = () if named else tuple(n for n in names if n and n not in used)
-    for table in _read_rows(path, names, columns, options, known):
+    tables = _read_rows(path, names, columns, options, known)
+    if unused:
+        tables = _refuse_many_stars(path, tables, unused)
+    for table in tables:
         yield dataclasses.replace(table, unused=unused)
+
+
+def _refuse_many_stars(
+    path: Path, tables: Iterator[ObservationTable], unused: tuple[str, ...]
+) -> Iterator[ObservationTable]:
+    """Pass tables on; raise at the end if time starts anew as often as many stars do.
+
+    One star's rows may be by camera or passband, which starts a few times, or in no
+    order, where many steps lead back.
+    """
+    back = [np.empty(0)]
+    times = np.empty(0)
+    num_rows, earliest, latest = 0, np.inf, -np.inf
+    for table in tables:
+        good = table.frame.filter(pl.col("flag").is_null())["time"].to_numpy()
+        # The last time of the table before goes first.
+        times = np.concatenate([times[-1:], good])
+        steps = np.diff(times)
+        back.append(-steps[steps < 0])
+        num_rows += len(good)
+        earliest, latest = times.min(initial=earliest), times.max(initial=latest)
+        yield table
+    returns = np.concatenate(back)
+    num_starts = np.count_nonzero(returns > (latest - earliest) / 2)
+    if num_starts >= _MANY_STARTS and num_rows >= _ROWS_PER_START * len(returns):
+        raise SurveyError(
+            "A table of several stars needs a column that names them. Received: "
+            f"path={path}, whose times start anew {num_starts} times; columns not used: "
+            f"{', '.join(unused)}. Name it: --column object_id=NAME, or in Python "
+            'columns={"object_id": NAME}. If this is one star, sort it by time.'
+        )
 
 
 def _read_rows(

@@ -437,3 +437,41 @@ def test_parquet_of_words_is_refused_without_a_line_to_show(tmp_path, read):
     pl.DataFrame({"mjd": [1.0], "mag": ["faint"], "err": [0.1]}).write_parquet(path)
     with pytest.raises(SurveyError, match=r"the first at line 1\. Check"):
         read("table", path)
+
+
+@pytest.mark.parametrize("rows_per_table", [7, 10_000])
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_many_stars_without_an_object_column_are_refused(
+    tmp_path, read, kind, rows_per_table
+):
+    path = tmp_path / f"x.{kind}"
+    days = np.tile(np.arange(50_000.0, 50_010.0), 150)
+    frame = pl.DataFrame({"who": np.repeat(np.arange(150), 10), "mjd": days})
+    frame = frame.with_columns(mag=15.0, err=0.1)
+    frame.write_csv(path) if kind == "csv" else frame.write_parquet(path)
+    with pytest.raises(SurveyError, match=r"start anew 149 times.*not used: who\."):
+        read("table", path, rows_per_table=rows_per_table)
+    named = read("table", path, columns={"object_id": "who"})
+    assert named["object_id"].n_unique() == 150
+
+
+@pytest.mark.parametrize(
+    "order", ["any", "backwards", "by camera", "by night", "codes"]
+)
+def test_one_star_may_be_in_any_order(tmp_path, read, rng, order):
+    days = np.arange(2000.0)
+    if order == "any":
+        days = rng.permutation(days)
+    elif order == "backwards":
+        days = days[::-1]
+    elif order == "by camera":
+        days = np.tile(np.arange(100.0), 20)
+    elif order == "by night":
+        # Ten exposures in each of two bands, which begin at dusk both.
+        days = np.repeat(np.arange(100.0), 20) + np.tile(np.arange(10) / 99, 200)
+    else:
+        days[::10] = -9999
+    path = tmp_path / "x.parquet"
+    frame = pl.DataFrame({"mjd": days, "camera": 1.0, "mag": 15.0, "err": 0.1})
+    frame.write_parquet(path)
+    assert read("table", path).height == 2000
