@@ -502,13 +502,14 @@ class _Conversion:
             rows_read += len(block)
             self.progress("read", rows_read, None, "rows")
         self.progress("read", rows_read, rows_read, "rows")
-        if self.labels is not None:
-            self.num_labels_unused = self.labels.num_without_object
         if rows_read == 0:
             raise RecordError(
                 "The input must hold observations. Received: 0 rows from "
                 f"{self.inputs.num_files} files. Check the paths and the survey."
             )
+        if self.labels is not None:
+            self.num_labels_unused = self.labels.num_without_object
+            self.labels.warn_if_none_met()
         if spill is None and rows_held <= self.options.rows_per_partition:
             return merge_blocks(held)
         spill = spill or _new_spill(self.work / "rows")
@@ -552,10 +553,16 @@ class _Conversion:
         if all(part.data.curves.height == 0 for part in parts):
             lost = ", ".join(f"{n}: {cut.observations}" for n, cut in cuts.items())
             rows_read = sum(part.data.rows_read for part in parts)
+            hint = "Loosen the cuts, or check the columns and units of the input."
+            clipped = cuts.get("outside_percentiles", CutCount())
+            if clipped.observations == rows_read:
+                hint = (
+                    "Clipping leaves nothing of stars whose magnitudes are all the "
+                    "same: switch it off with --clip-percentiles 0 100."
+                )
             raise RecordError(
                 "No light curve is left after the cuts. Received: "
-                f"{rows_read} observations, cut by {lost}. "
-                "Loosen the cuts, or check the columns and units of the input."
+                f"{rows_read} observations, cut by {lost}. {hint}"
             )
 
     def _save_for_processes(self, parts: Sequence[Part], num_objects: int) -> None:

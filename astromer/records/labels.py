@@ -66,7 +66,11 @@ class Labels:
 
     @property
     def num_without_object(self) -> int:
-        """Labels for which the input holds no object; a warning if that is all."""
+        """Labels for which the input holds no object."""
+        return self.table.height - len(self.seen)
+
+    def warn_if_none_met(self) -> None:
+        """Say what objects are called on both sides if no label met one."""
         if self.table.height and not self.seen:
             _LOGGER.warning(
                 "No label is of an object of the input. Objects are called: %s; in the "
@@ -74,7 +78,6 @@ class Labels:
                 ", ".join(self.objects),
                 ", ".join(self.table["object_id"].head(_NUM_SHOWN)),
             )
-        return self.table.height - len(self.seen)
 
 
 def read_labels(path: Path) -> Labels:

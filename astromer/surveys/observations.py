@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from astromer.errors import ConfigError
+from astromer.checks import check_positive, is_number, require
 
 if TYPE_CHECKING:
     import polars as pl
@@ -116,16 +116,12 @@ class ReadOptions:
     the first one is an error."""
 
     def __post_init__(self) -> None:
-        if self.rows_per_table < 1:
-            raise ConfigError(
-                "`rows_per_table` must be a positive integer. "
-                f"Received: rows_per_table={self.rows_per_table}."
-            )
-        if not 0 <= self.max_unreadable <= 1:
-            raise ConfigError(
-                "`max_unreadable` is a share of files from 0 to 1. "
-                f"Received: max_unreadable={self.max_unreadable}."
-            )
+        check_positive(rows_per_table=self.rows_per_table)
+        require(
+            is_number(self.max_unreadable) and 0 <= self.max_unreadable <= 1,
+            "`max_unreadable` is a share of files from 0 to 1",
+            max_unreadable=self.max_unreadable,
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

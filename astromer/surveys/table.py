@@ -144,21 +144,22 @@ def _refuse_many_stars(
     One star's rows may be by camera or passband, which starts a few times, or in no
     order, where many steps lead back.
     """
-    back = [np.empty(0)]
+    returns = np.empty(0)
     times = np.empty(0)
-    num_rows, earliest, latest = 0, np.inf, -np.inf
+    num_rows, num_back, earliest, latest = 0, 0, np.inf, -np.inf
     for table in tables:
         good = table.frame.filter(pl.col("flag").is_null())["time"].to_numpy()
         # The last time of the table before goes first.
         times = np.concatenate([times[-1:], good])
-        steps = np.diff(times)
-        back.append(-steps[steps < 0])
         num_rows += len(good)
         earliest, latest = times.min(initial=earliest), times.max(initial=latest)
+        steps = -np.diff(times)
+        num_back += int(np.count_nonzero(steps > 0))
+        # What is less than half of the span so far is less than half of any later one.
+        returns = np.concatenate([returns, steps[steps > (latest - earliest) / 2]])
         yield table
-    returns = np.concatenate(back)
     num_starts = np.count_nonzero(returns > (latest - earliest) / 2)
-    if num_starts >= _MANY_STARTS and num_rows >= _ROWS_PER_START * len(returns):
+    if num_starts >= _MANY_STARTS and num_rows >= _ROWS_PER_START * num_back:
         raise SurveyError(
             "A table of several stars needs a column that names them. Received: "
             f"path={path}, whose times start anew {num_starts} times; columns not used: "

@@ -256,6 +256,18 @@ def test_input_without_a_light_curve_left_says_what_cut_it(tmp_path, table):
     assert not (tmp_path / "out").exists()
 
 
+def test_stars_of_one_magnitude_name_the_way_to_keep_them(tmp_path, table):
+    steady = table(mag=[15.0] * 9)
+    with pytest.raises(RecordError, match=r"all the same.*--clip-percentiles 0 100"):
+        convert_tables([steady], tmp_path / "cut", ConvertOptions())
+    options = ConvertOptions(clip_percentiles=(0, 100))
+    manifest = convert_tables([steady], tmp_path / "kept", options)
+    assert manifest.num_light_curves() == 1
+    # Nothing is to be said of clipping where another cut did it.
+    with pytest.raises(RecordError, match="Loosen the cuts"):
+        convert_tables([table(mag=[15.0] * 3)], tmp_path / "few", options)
+
+
 def test_input_without_rows_is_an_error(tmp_path):
     empty = ObservationTable(tmp_path, pl.DataFrame(schema=OBSERVATION_SCHEMA))
     for tables in ([], [empty]):
