@@ -30,6 +30,7 @@ from astromer.figures.tables import (
     numbers,
     spread,
 )
+from astromer.training.options import is_better_higher
 
 __all__ = ["plot_finetuning", "plot_learning_curves"]
 
@@ -81,7 +82,8 @@ def plot_learning_curves(
     Returns
     -------
     ax : matplotlib.axes.Axes
-        A dot marks the best epoch of validation: the lowest, or for R2 the highest.
+        A dot marks the best epoch of validation: the lowest of an error or a
+        loss, else the highest.
 
     Raises
     ------
@@ -109,7 +111,7 @@ def plot_learning_curves(
         ax.plot(epoch, values, color=color, linestyle=line, linewidth=1.2, label=name)
     if "validation" in curves and np.isfinite(curves["validation"]).any():
         values = curves["validation"]
-        pick = np.nanargmax if metric.startswith("r2") else np.nanargmin
+        pick = np.nanargmax if is_better_higher(metric) else np.nanargmin
         best = int(pick(values))
         ax.plot(
             epoch[best],

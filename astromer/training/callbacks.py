@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import re
 import signal
 import threading
 import time
@@ -20,7 +19,7 @@ from astromer.errors import ConfigError, RunError, unknown_name
 from astromer.progress import TrainingProgress
 from astromer.training.checkpoints import write_checkpoint
 from astromer.training.data import RunData
-from astromer.training.options import TrainingOptions
+from astromer.training.options import TrainingOptions, is_better_higher
 from astromer.training.run_folder import RunFolder
 from astromer.training.workers import Workers
 
@@ -31,7 +30,6 @@ __all__ = [
     "RunState",
     "StopRequest",
     "Validate",
-    "is_better_higher",
     "read_clocks",
     "stop_requests",
 ]
@@ -73,20 +71,6 @@ class RunState:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Build from what `to_dict` gave."""
         return cls(**values)
-
-
-def is_better_higher(score: str) -> bool:
-    """Whether a score is better when it is higher; others are errors and losses.
-
-    Examples
-    --------
-    >>> is_better_higher("val_r2_hidden"), is_better_higher("val_rmse_hidden")
-    (True, False)
-    """
-    words = re.split(r"[^a-z0-9]+", score.lower())
-    return bool(
-        {"r2", "f1", "accuracy", "acc", "auc", "precision", "recall"} & {*words}
-    )
 
 
 class Constants(keras.callbacks.Callback):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -40,6 +41,7 @@ __all__ = [
     "StrategyName",
     "TrainingOptions",
     "WindowChoice",
+    "is_better_higher",
     "read_options_file",
 ]
 
@@ -679,3 +681,17 @@ def read_options_file(path: str | Path) -> dict[str, Any]:
         raise ConfigError(
             f"The options must be a TOML file. Received: path={path} ({error})."
         ) from error
+
+
+def is_better_higher(score: str) -> bool:
+    """Whether a score is better when it is higher; others are errors and losses.
+
+    Examples
+    --------
+    >>> is_better_higher("val_r2_hidden"), is_better_higher("val_rmse_hidden")
+    (True, False)
+    """
+    words = re.split(r"[^a-z0-9]+", score.lower())
+    return bool(
+        {"r2", "f1", "accuracy", "acc", "auc", "precision", "recall"} & {*words}
+    )

@@ -49,6 +49,24 @@ def test_best_epoch_is_the_lowest_of_validation_and_of_r2_the_highest():
     assert line(ax, "best (epoch 2)").get_color() == line(ax, "validation").get_color()
 
 
+@pytest.mark.parametrize(
+    ("metric", "epoch"),
+    [
+        ("accuracy", 2),
+        ("macro_f1_object", 2),
+        ("r2_hidden", 2),
+        ("rmse", 3),
+        ("loss", 3),
+    ],
+)
+def test_best_epoch_is_on_the_better_side_of_the_metric(metric, epoch):
+    table = {"epoch": [1, 2, 3], f"val_{metric}": [0.4, 0.6, 0.2]}
+    ax = plot_learning_curves(table, metric=metric)
+    value = table[f"val_{metric}"][epoch - 1]
+    best = line(ax, f"best (epoch {epoch})")
+    assert best.get_xydata().tolist() == [[float(epoch), value]]
+
+
 def test_test_and_baselines_are_lines_across():
     ax = plot_learning_curves(history(), test=0.25, baselines={"a Gaussian": 0.28})
     expected = {"test": 0.25, "visible mean": 0.31, "a Gaussian": 0.28}

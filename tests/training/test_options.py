@@ -15,7 +15,7 @@ from astromer.training import (
     PretrainOptions,
     TrainingOptions,
 )
-from astromer.training.options import MAY_CHANGE, read_options_file
+from astromer.training.options import MAY_CHANGE, is_better_higher, read_options_file
 
 CLASSES = [TrainingOptions, PretrainOptions, FinetuneOptions, ClassifierOptions]
 
@@ -306,3 +306,17 @@ def test_flags_have_the_defaults_of_the_options(command, options_class):
     for name in shared:
         given = options_class(**{name: flags[name].default})
         assert getattr(given, name) == getattr(defaults, name), name
+
+
+@pytest.mark.parametrize(
+    ("score", "higher"),
+    [
+        ("val_r2_hidden", True),
+        ("val_macro_f1", True),
+        ("accuracy", True),
+        ("val_loss", False),
+        ("rmse_valid", False),
+    ],
+)
+def test_scores_have_a_better_side(score, higher):
+    assert is_better_higher(score) is higher

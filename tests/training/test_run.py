@@ -17,7 +17,6 @@ from astromer.training import TrainingOptions
 from astromer.training.callbacks import (
     RunCallback,
     RunState,
-    is_better_higher,
     stop_requests,
 )
 from astromer.training.checkpoints import read_checkpoint
@@ -505,17 +504,3 @@ def test_score_is_better_or_not(monitor, best, value, better):
     callback = RunCallback.__new__(RunCallback)
     callback.monitor, callback.state = monitor, RunState(best=best)
     assert callback._is_better(value) is better
-
-
-@pytest.mark.parametrize(
-    ("score", "higher"),
-    [
-        ("val_r2_hidden", True),
-        ("val_macro_f1", True),
-        ("accuracy", True),
-        ("val_loss", False),
-        ("rmse_valid", False),
-    ],
-)
-def test_scores_have_a_better_side(score, higher):
-    assert is_better_higher(score) is higher
