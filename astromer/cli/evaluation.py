@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from typer.core import TyperCommand
 
 from astromer.cli import terminal
@@ -291,7 +292,7 @@ def benchmark(
         _few_shot_table(results),
         f"[bold]{terminal.counted(len(results['rows']), 'score')}[/bold] in "
         f"{terminal.duration(time.monotonic() - start)}: "
-        + ", ".join(str(path) for path in paths.values()),
+        + ", ".join(escape(str(path)) for path in paths.values()),
     )
 
 
@@ -414,7 +415,7 @@ def benchmark_reconstruction(
         *_reconstruction_tables(results),
         f"[bold]{terminal.counted(len(rows), 'score')}[/bold] in "
         f"{terminal.duration(time.monotonic() - start)}: "
-        + ", ".join(str(path) for path in paths.values()),
+        + ", ".join(escape(str(path)) for path in paths.values()),
     )
 
 
@@ -516,7 +517,7 @@ def _few_shot_table(results: Mapping[str, Any]) -> Any:
         scatter = "" if std is None else f" ± {std:.3f}"
         cells.append(f"{row['macro_f1_mean']:.3f}{scatter}")
     for key, cells in scores.items():
-        table.add_row(*key, *cells)
+        table.add_row(*map(escape, key), *cells)
     return table
 
 
@@ -534,7 +535,7 @@ def _reconstruction_tables(results: Mapping[str, Any]) -> Iterator[Any]:
         for row in rows:
             numbers = row["r2"], row["r2_median"], row["rmse"]
             table.add_row(
-                row["method"],
+                escape(row["method"]),
                 *(f"{number:.3f}" for number in numbers),
                 f"{row['seconds_per_window']:.3g}",
                 *(f"{row['per_class'][name]['r2']:.2f}" for name in classes),

@@ -191,9 +191,9 @@ def _report(preset: PresetInfo) -> None:
     """Say what a released model has become, and what to do with it."""
     table = terminal.make_table("Compatibility switches", ["option", "value", "why"])
     for option, switch in preset.metadata.get("switches", {}).items():
-        table.add_row(option, str(switch["value"]), escape(switch["why"]))
+        table.add_row(option, escape(str(switch["value"])), escape(switch["why"]))
     for option, value in preset.metadata.get("overrides", {}).items():
-        table.add_row(option, str(value), "set at import")
+        table.add_row(option, escape(str(value)), "set at import")
     terminal.output(
         *([table] if table.rows else []),
         f"[bold]{preset.name}[/bold]: {escape(preset.description)}, "

@@ -6,8 +6,12 @@ import json
 import numpy as np
 import pytest
 
-from astromer.cli import main
-from astromer.cli.evaluation import _spread
+from astromer.cli import main, terminal
+from astromer.cli.evaluation import (
+    _few_shot_table,
+    _reconstruction_tables,
+    _spread,
+)
 
 TINY = {
     "num_layers": 2,
@@ -104,6 +108,40 @@ def test_benchmark_takes_splits_and_classes(preset, records, tmp_path):
     assert set(one[0]["per_class_f1"]) == {"slow", "RRab"}
     assert [row["classifier"] for row in one] == ["lr", "mean"]
     assert one[1]["window_macro_f1_mean"] is not None
+
+
+def test_benchmark_ends_with_names_that_look_like_markup(records, tmp_path, capsys):
+    out = tmp_path / "res[/x]"
+    arguments = ["benchmark", records, "--baselines", "statistics"]
+    arguments += ["--reference", "statistics rf", "--spc", "2", "--folds", "1"]
+    assert main([*arguments, "--out", str(out)]) == 0
+    assert str(out / "results.json") in capsys.readouterr().out
+
+
+def test_reconstruction_ends_with_names_that_look_like_markup(
+    records, tmp_path, capsys
+):
+    out = tmp_path / "res[/x]"
+    arguments = ["benchmark-reconstruction", records, "--methods", "mean"]
+    arguments += ["--hide", "points", "--windows-per-class", "1"]
+    assert main([*arguments, "--out", str(out)]) == 0
+    assert str(out / "results.json") in capsys.readouterr().out
+
+
+def test_tables_name_methods_that_look_like_markup(capsys):
+    row = {"method": "a[/x]", "classifier": "lr[/y]", "samples_per_class": 2}
+    row |= {"macro_f1_mean": 0.5, "macro_f1_std": None}
+    terminal.output(_few_shot_table({"rows": [row], "num_folds": 1}))
+    shown = capsys.readouterr().out
+    assert "a[/x]" in shown
+    assert "lr[/y]" in shown
+    row = {"method": "b[/z]", "hiding": "points", "num_hidden": 1, "num_windows": 1}
+    row |= {"r2": 0.1, "r2_median": 0.1, "rmse": 0.1, "seconds_per_window": 1.0}
+    row["per_class"] = {"c[/z]": {"r2": 0.1}}
+    terminal.output(*_reconstruction_tables({"rows": [row]}))
+    shown = capsys.readouterr().out
+    assert "b[/z]" in shown
+    assert "c[/z]" in shown
 
 
 @pytest.mark.parametrize(
