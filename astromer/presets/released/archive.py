@@ -219,8 +219,8 @@ def _choose(
 
 def _is_junk(name: str) -> bool:
     """Tell what macOS puts into zips beside the files."""
-    parts = PurePosixPath(name).parts
-    return "__MACOSX" in parts or parts[-1].startswith("._")
+    path = PurePosixPath(name)
+    return "__MACOSX" in path.parts or path.name.startswith("._")
 
 
 def _the_weights(path: Path, names: list[str]) -> str:

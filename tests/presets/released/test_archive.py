@@ -140,6 +140,11 @@ def test_files_over_the_limit_are_refused(write, monkeypatch):
 # --- Zips alone
 
 
+def test_member_that_is_the_folder_itself_is_ignored(tmp_path):
+    path = write_zip(tmp_path / "a.zip", {".": b"x", "./": b"", **FILES})
+    assert len(read_release(path).files) == 3
+
+
 @pytest.mark.parametrize(
     "name",
     [
