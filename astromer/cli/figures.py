@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from astromer.lightcurve import LightCurve
+    from astromer.models import ClassifierConfig, EncoderConfig
 
 __all__ = ["app"]
 
@@ -211,23 +211,29 @@ def architecture(
         ),
     ] = None,
     head: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="Head of the classifier."),
-    ] = "gamma",
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Head of the classifier that `--classes` asks for.",
+            show_default="gamma",
+        ),
+    ] = None,
     dpi: Dpi = 300,
 ) -> None:
     """Draw a model as a diagram, with its sizes and parameters."""
     _check(out)
+    if head is not None and num_classes is None:
+        raise ConfigError(
+            "`--head` is of a classifier that is drawn on the model. Received: "
+            f"--head {head} without --classes. Add the number of classes."
+        )
     encoder, classifier = _options_of(name)
     if num_classes is not None:
-        classifier = types.SimpleNamespace(
-            class_names=[f"class {number}" for number in range(num_classes)],
-            head=head,
-            hidden_units=(1024, 512, 256),
-            output_norm=True,
-            dropout=0.0,
-            gru_units=256,
-            unfrozen_blocks=0,
+        from astromer.models import ClassifierConfig
+
+        classifier = ClassifierConfig.from_dict(
+            {"class_names": [f"class {number}" for number in range(num_classes)]}
+            | ({} if head is None else {"head": head})
         )
     from astromer.figures import plot_architecture, plot_classifier_architecture
     from astromer.figures.architecture import (
@@ -811,10 +817,9 @@ def _rows(path: Path, **values: Iterable[str] | None) -> list[Any]:
     )
 
 
-def _options_of(name: str) -> tuple[Any, Any]:
+def _options_of(name: str) -> tuple[EncoderConfig, ClassifierConfig | None]:
     """Return the options of an encoder, and of a classifier if there is one."""
-    terminal.start_tensorflow()
-    from astromer.models import EncoderConfig
+    from astromer.models import ClassifierConfig, EncoderConfig
     from astromer.presets import find_preset
     from astromer.presets.registry import CONFIG_NAME, read_json
 
@@ -829,5 +834,5 @@ def _options_of(name: str) -> tuple[Any, Any]:
             "Save it again with `save_pretrained`."
         )
     return EncoderConfig.from_dict(encoder), (
-        None if classifier is None else types.SimpleNamespace(**classifier)
+        None if classifier is None else ClassifierConfig.from_dict(classifier)
     )

@@ -10,6 +10,7 @@ import pytest
 
 import astromer.figures
 from astromer.cli import figures, main
+from astromer.models import ClassifierConfig
 
 CLASSES = {"RRab": ("one", "two"), "EC": ("three", "four"), "LPV": ("five", "six")}
 BLOCKS, HEADS = 2, 2
@@ -322,6 +323,25 @@ def test_architecture_of_a_classifier(tmp_path, capsys, spy):
     ((encoder, classifier), _) = calls[0]
     assert (encoder.num_layers, classifier.head) == (6, "mean")
     assert len(classifier.class_names) == 5
+
+
+def test_head_of_a_classifier_is_the_one_asked_for(tmp_path, capsys, spy):
+    out = ["astromer2", "--out", str(tmp_path / "figure.png")]
+    message = "Received: --head mean without --classes"
+    assert message in refuse(capsys, "architecture", *out, "--head", "mean")
+    shown = refuse(capsys, "architecture", *out, "--classes", "2", "--head", "meann")
+    assert 'Did you mean "mean"' in shown
+    calls = spy("plot_classifier_architecture")
+    draw(tmp_path, "architecture", "astromer2", "--classes", "2")
+    (((_, classifier), _),) = calls
+    assert classifier == ClassifierConfig(class_names=["class 0", "class 1"])
+
+
+def test_architecture_needs_neither_keras_nor_tensorflow(tmp_path, modules_imported_by):
+    options = ["macho", "--classes", "2", "--out", str(tmp_path / "figure.png")]
+    modules = modules_imported_by("figure", "architecture", *options)
+    assert "matplotlib" in modules
+    assert not modules & {"keras", "tensorflow"}
 
 
 def test_architecture_of_what_is_not_there_is_refused(tmp_path, capsys):
