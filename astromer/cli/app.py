@@ -5,7 +5,6 @@ from __future__ import annotations
 import _thread
 import contextlib
 import logging
-import os
 import sys
 import threading
 import traceback
@@ -50,8 +49,8 @@ class _Verbs(TyperGroup):
             terminal.error(str(interrupt) or "Interrupted.")
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except BrokenPipeError:
-            # `astromer inspect DIR | head` has read enough: nothing is wrong.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            # `astromer inspect DIR --json | head` has read enough: nothing is wrong.
+            terminal.drop_output(1)
             raise typer.Exit from None
         except (AstromerError, ImportError, OSError) as error:
             if ctx.params.get("debug"):
@@ -157,6 +156,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         options, 130 if interrupted.
     """
     arguments = None if argv is None else list(argv)
+    terminal.prepare_streams()
     try:
         with _interrupts_passed_on():
             get_command(app).main(args=arguments, prog_name="astromer")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
 import itertools
 import os
 import sys
@@ -26,11 +27,13 @@ __all__ = [
     "choose_backend",
     "count",
     "counted",
+    "drop_output",
     "duration",
     "error",
     "listed",
     "make_table",
     "output",
+    "prepare_streams",
     "rate",
     "size",
     "start_tensorflow",
@@ -42,9 +45,43 @@ PIPE_WIDTH = 120
 """Columns of a table where standard output is not a terminal."""
 
 
+class _Console(Console):
+    """A console that is silent from when its reader has hung up.
+
+    The command goes on, so that its files are written and its exit code is what it
+    found.
+    """
+
+    def on_broken_pipe(self) -> None:
+        drop_output(self.file.fileno())
+
+
+def drop_output(descriptor: int) -> None:
+    """Send what is still written to a file descriptor nowhere."""
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, descriptor)
+    os.close(sink)
+
+
+def prepare_streams() -> None:
+    """Let no command fail because of where its output goes.
+
+    Standard streams that are closed (``2>&-``) lead nowhere, and characters that
+    standard output cannot encode become question marks.
+    """
+    # In this order each takes the descriptor of its own, the lowest that is free.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - stays
+            setattr(sys, name, stream)
+    # Standard error never fails: it writes what it cannot encode as an escape.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
 def stdout() -> Console:
     """Return a console on today's standard output; tests and pipes replace it."""
-    console = Console(highlight=False)
+    console = _Console(highlight=False)
     if not console.is_terminal:
         console.width = max(console.width, PIPE_WIDTH)
     return console
@@ -52,7 +89,7 @@ def stdout() -> Console:
 
 def stderr() -> Console:
     """Return a console on today's standard error."""
-    return Console(stderr=True, highlight=False)
+    return _Console(stderr=True, highlight=False)
 
 
 def output(*lines: Any) -> None:

@@ -1,5 +1,6 @@
 """The command as a whole: help, version, errors, exit codes, what it imports."""
 
+import os
 import subprocess
 import sys
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from astromer._version import __version__
-from astromer.cli import main
+from astromer.cli import main, terminal
 from astromer.records import Manifest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,6 +125,39 @@ def test_reader_that_hangs_up_is_no_error(tmp_path, monkeypatch):
     monkeypatch.setattr(Manifest, "load", hang_up)
     assert main(["inspect", str(tmp_path)]) == 0
     assert redirected[0][1] == 1
+
+
+def test_output_that_cannot_be_encoded_becomes_question_marks(tmp_path, monkeypatch):
+    path = tmp_path / "shown"
+    with path.open("w", encoding="ascii") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert main(["--version"]) == 0
+        terminal.output("in \N{LATIN SMALL LETTER U WITH DIAERESIS}/records")
+    assert path.read_text(encoding="ascii").endswith("in ?/records\n")
+
+
+@pytest.mark.parametrize("descriptors", [(1,), (2,), (0, 1, 2)])
+def test_closed_streams_are_no_error(descriptors, tmp_path):
+    (tmp_path / "tensorflow.py").write_text(
+        "class config: list_physical_devices = list"
+    )
+    code = (
+        f"import os, sys; sys.path.insert(0, {str(tmp_path)!r});"
+        "from astromer.cli import main, terminal;"
+        "code = main(['--version']);"
+        "terminal.start_tensorflow();"
+        "nowhere = os.stat(os.devnull);"
+        f"lead = all(os.path.samestat(os.fstat(n), nowhere) for n in {descriptors});"
+        "os._exit(7 if lead and code == 0 else 1)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        preexec_fn=lambda: [os.close(number) for number in descriptors],
+        check=False,
+    )
+    assert done.returncode == 7
 
 
 @pytest.mark.parametrize(

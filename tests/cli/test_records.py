@@ -2,6 +2,8 @@
 
 import inspect
 import json
+import os
+import sys
 
 import numpy as np
 import pytest
@@ -272,6 +274,20 @@ def test_verify_exits_with_1_on_any_difference(damage, records, capsys):
     shown = capsys.readouterr()
     assert "differ" in shown.out + shown.err
     assert "Traceback" not in shown.err
+
+
+def test_reader_that_hangs_up_does_not_change_what_is_found(records, monkeypatch):
+    def code_of(*arguments):
+        reading, writing = os.pipe()
+        os.close(reading)
+        with os.fdopen(writing, "w", encoding="utf-8") as stream:
+            monkeypatch.setattr(sys, "stdout", stream)
+            return main(list(arguments))
+
+    assert code_of("inspect", str(records)) == 0
+    assert code_of("verify", str(records)) == 0
+    flip_a_byte(records)
+    assert code_of("verify", str(records)) == 1
 
 
 def test_objects_with_several_classes_are_counted(survey, tmp_path, capsys):
