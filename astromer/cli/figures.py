@@ -755,13 +755,14 @@ def _periods(text: str | None, curves: Sequence[LightCurve]) -> list[float | Non
         from astromer.figures import find_period
 
         found = [find_period(curve) for curve in curves]
-        terminal.output(
-            *(
-                f"{escape(curve.object_id)}: period {period:.7g} d"
-                for curve, period in zip(curves, found, strict=True)
+        for curve, period in zip(curves, found, strict=True):
+            what = (
+                "no period found, against time"
+                if period is None
+                else f"period {period:.7g} d"
             )
-        )
-        return list(found)
+            terminal.output(f"{escape(curve.object_id)}: {what}")
+        return found
     try:
         return [float(text)] * len(curves)
     except ValueError:

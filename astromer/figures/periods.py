@@ -28,7 +28,7 @@ def find_period(
     *,
     shortest_period: float = 0.03,
     longest_period: float | None = None,
-) -> float:
+) -> float | None:
     """Find the period of a light curve by a Lomb-Scargle periodogram.
 
     The highest peaks are compared again with two more harmonics. A period is doubled
@@ -46,8 +46,8 @@ def find_period(
 
     Returns
     -------
-    period : float
-        Period [d].
+    period : float or None
+        Period [d]; None if the magnitudes are all the same.
 
     Raises
     ------
@@ -70,6 +70,9 @@ def find_period(
             f'the duration) for object_id="{light_curve.object_id}". Give the period, '
             "or plot against time."
         )
+    mag = light_curve.mag.astype(np.float64)
+    if not np.ptp(mag):
+        return None
     try:
         from astropy.timeseries import LombScargle
     except ImportError as error:
@@ -78,7 +81,6 @@ def find_period(
             "Or give the period."
         ) from error
     time = light_curve.time - light_curve.time.mean()
-    mag = light_curve.mag.astype(np.float64)
     # Errors of zero are unknown; a median error is as good as any.
     known = light_curve.mag_err > 0
     typical = float(np.median(light_curve.mag_err[known])) if known.any() else 1.0

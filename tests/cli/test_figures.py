@@ -492,6 +492,19 @@ def test_one_light_curve_is_asked_for_where_one_is_shown(
     assert "shows 1 light curve. Received: 2 objects." in shown
 
 
+def test_light_curve_without_a_period_is_drawn_against_time(tmp_path, spy, capsys):
+    rows = (f"flat,{time},15.0,0.02\n" for time in range(50_000, 50_020))
+    path = tmp_path / "flat.csv"
+    path.write_text("object_id,time,mag,mag_err\n" + "".join(rows))
+    calls = spy("plot_light_curve")
+    draw(tmp_path, "light-curves", str(path), "--period", "find")
+    ((_, given),) = calls
+    assert given["period"] is None
+    shown = capsys.readouterr()
+    assert shown.out.startswith("flat: no period found, against time\n")
+    assert shown.err == ""
+
+
 def test_period_table_without_its_columns_is_refused(survey, tmp_path, capsys):
     path = tmp_path / "periods.csv"
     path.write_text("name,P\none,2\n")

@@ -37,6 +37,12 @@ def test_period_of_an_eclipsing_binary_is_not_half_of_it():
     assert found == pytest.approx(1.37, rel=1e-3)
 
 
+def test_light_curve_that_does_not_vary_has_no_period():
+    curve = sinusoid(0.61)
+    curve = LightCurve(curve.time, np.full(len(curve), 15.1), curve.mag_err)
+    assert find_period(curve) is None
+
+
 @pytest.mark.slow
 def test_periods_of_a_simulated_survey_are_found():
     classes = {"RRab": 4, "RRc": 4, "Cep_0": 4, "LPV": 4}
