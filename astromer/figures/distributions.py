@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal, get_args
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullLocator
+from matplotlib.ticker import (
+    FixedFormatter,
+    FixedLocator,
+    LogLocator,
+    NullFormatter,
+    NullLocator,
+)
 from numpy.typing import ArrayLike, NDArray
 
 from astromer.errors import ConfigError, unknown_name
@@ -41,6 +48,8 @@ NAMED_STEPS_D: Final = {
 """Time steps that have a name [d]."""
 
 _BINS = 80
+_LEAST_MARGIN: Final = 0.1
+"""Least room beside steps that span few decades, in decades."""
 _MOST_TOGETHER = 4
 _BOX_PERCENTILES = (5, 25, 50, 75, 95)
 
@@ -167,7 +176,8 @@ def plot_time_steps(steps: Mapping[str, ArrayLike], *, ax: Axes | None = None) -
     Returns
     -------
     ax : matplotlib.axes.Axes
-        The first sample stands at the top.
+        The first sample stands at the top. The axis spans a decade or more, also where
+        all steps are the same.
 
     Raises
     ------
@@ -193,7 +203,7 @@ def plot_time_steps(steps: Mapping[str, ArrayLike], *, ax: Axes | None = None) -
     positive = {name: values[values > 0] for name, values in samples.items()}
     lowest = min(values.min() for values in positive.values())
     highest = max(values.max() for values in positive.values())
-    edges = np.geomspace(lowest, max(highest, 1.01 * lowest), _BINS + 1)
+    edges = _step_edges(lowest, highest)
     boxes, names = [], []
     for place, (name, values) in enumerate(positive.items()):
         counts, _ = np.histogram(values, edges)
@@ -229,12 +239,37 @@ def plot_time_steps(steps: Mapping[str, ArrayLike], *, ax: Axes | None = None) -
     for place, patch in enumerate(drawn["boxes"]):
         patch.set_facecolor((COLORS[place % len(COLORS)], 0.5))
     ax.set_xscale("log")
-    ax.set_xlim(edges[0], edges[-1])
+    ax.set_xlim(*_step_limits(edges[0], edges[-1]))
     ax.xaxis.set_major_locator(LogLocator(numticks=7))
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_xlabel("Time step [d]")
     _name_rows(ax, names)
     _name_steps(ax)
     return ax
+
+
+def _step_edges(lowest: float, highest: float) -> NDArray[np.float64]:
+    """Return edges of bins, of which a decade has no more than an axis should."""
+    decades = max(np.log10(highest / lowest), 1 / _BINS)
+    num_bins = min(math.ceil(_BINS * decades), _BINS)
+    return np.geomspace(lowest, max(highest, lowest * 10**decades), num_bins + 1)
+
+
+def _step_limits(lowest: float, highest: float) -> tuple[float, float]:
+    """Return the ends of the axis: those of the steps, or decades around few of them."""
+    first, last = math.log10(lowest), math.log10(highest)
+    if math.floor(last) > math.ceil(first):
+        # Two powers of ten are between, which have labels.
+        return lowest, highest
+    low = math.floor(first - _LEAST_MARGIN)
+    high = math.ceil(last + _LEAST_MARGIN)
+    while not _named_between(10.0**low, 10.0**high):
+        low, high = low - 1, high + 1
+    return 10.0**low, 10.0**high
+
+
+def _named_between(low: float, high: float) -> dict[str, float]:
+    return {name: step for name, step in NAMED_STEPS_D.items() if low < step < high}
 
 
 def _panel(ax: Axes | None, num_rows: int | None) -> Axes:
@@ -275,7 +310,7 @@ def _name_rows(ax: Axes, names: list[str]) -> None:
 def _name_steps(ax: Axes) -> None:
     """Mark seconds to years along the top."""
     low, high = ax.get_xlim()
-    named = {name: step for name, step in NAMED_STEPS_D.items() if low < step < high}
+    named = _named_between(low, high)
     ax.tick_params(axis="x", which="both", top=False)
     top = ax.secondary_xaxis("top")
     top.xaxis.set_major_locator(FixedLocator(list(named.values())))

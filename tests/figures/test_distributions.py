@@ -1,5 +1,7 @@
 """Distributions: bars and boxes against numpy's histograms and percentiles."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -125,6 +127,35 @@ def test_equal_steps_are_drawn():
     ax = plot_time_steps({"sample": [1.0, 1.0]})
     ax.figure.draw_without_rendering()
     assert stairs(ax)[0].edges[0] == 1.0
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param(np.diff(58_000.123 + np.arange(500) * 20 / 86_400), id="20 s"),
+        pytest.param([2 / 1_440], id="2 min"),
+        pytest.param([1.0, 1.0], id="1 d"),
+        pytest.param([0.9, 3.0, 9.5], id="around a decade"),
+    ],
+)
+def test_steps_that_are_much_alike_have_an_axis_that_can_be_read(steps):
+    ax = plot_time_steps({"sample": steps})
+    low, high = ax.get_xlim()
+    assert high >= 10 * low
+    assert low < np.min(steps)
+    assert np.max(steps) < high
+    ax.figure.draw_without_rendering()
+    for axis in (ax.xaxis, ax.child_axes[0].xaxis):
+        places = [tick for tick in axis.get_ticklocs() if low <= tick <= high]
+        assert len(places) >= 1
+    labels = [text for text in ax.get_xticklabels(which="both") if text.get_text()]
+    boxes = sorted(text.get_window_extent().extents.tolist() for text in labels)
+    shown = [box for box in boxes if box[2] > box[0]]
+    assert len(shown) >= 2
+    assert all(one[2] < other[0] for one, other in itertools.pairwise(shown))
+    # As wide as it can be seen.
+    edges = stairs(ax)[0].edges
+    assert np.log10(edges[1] / edges[0]) >= 0.999 / 80
 
 
 def test_distributions_use_the_axes_given(rng):
