@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import io
 import itertools
+import logging
 import os
 import sys
 from collections.abc import Iterable
@@ -272,6 +273,14 @@ def quiet_tensorflow(*, debug: bool) -> None:
     """
     level = "2" if has_nvidia_gpu() else "3"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else level)
+    if not debug:
+        logging.getLogger("tensorflow").addFilter(_is_no_retracing)
+
+
+def _is_no_retracing(record: logging.LogRecord) -> bool:
+    # A benchmark makes a model for every fold, and each model is one graph: TensorFlow
+    # takes them for one function that is traced again and again.
+    return "triggered tf.function retracing" not in record.getMessage()
 
 
 def start_tensorflow() -> None:

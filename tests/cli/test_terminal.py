@@ -2,6 +2,7 @@
 
 import importlib.util
 import io
+import logging
 import os
 import sys
 
@@ -126,6 +127,21 @@ def test_tensorflow_is_quiet_unless_asked_or_a_gpu_may_fail(
     monkeypatch.setattr(terminal, "has_nvidia_gpu", lambda: gpu)
     terminal.quiet_tensorflow(debug=debug)
     assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == level
+
+
+def test_tensorflow_does_not_call_new_models_retracing(monkeypatch, caplog):
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+    logger = logging.getLogger("tensorflow")
+    monkeypatch.setattr(logger, "propagate", True)
+    monkeypatch.setattr(logger, "filters", [])
+    for debug, expected in ((True, ["retracing", "other"]), (False, ["other"])):
+        terminal.quiet_tensorflow(debug=debug)
+        caplog.clear()
+        logger.warning("5 out of the last %d calls triggered tf.function retracing.", 7)
+        logger.warning("other")
+        assert [
+            record.getMessage()[-10:].strip(" .") for record in caplog.records
+        ] == expected
 
 
 def test_backend_is_chosen_before_keras_is_imported(monkeypatch):
