@@ -178,7 +178,6 @@ def masking(
     """Show what pretraining hides, falsifies and leaves of a window."""
     _check(out)
     (curve,) = _choose(inputs, survey, passband, objects, number=1)
-    terminal.start_tensorflow()
     from astromer.figures import mask_window, plot_masking
     from astromer.pipeline import MaskingConfig
 

@@ -2,7 +2,7 @@
 
 Figures are made without `pyplot`, so that they need no display and leave nothing
 behind. Colors are told apart by color-blind readers, markers in gray print. None of
-them needs TensorFlow, but for the window that `mask_window` draws.
+them needs TensorFlow.
 """
 
 from astromer.figures.architecture import (

@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from astromer.errors import ConfigError
 from astromer.figures.light_curves import abscissa, finish_light_curve
 from astromer.figures.style import (
     COLORS,
@@ -21,7 +20,13 @@ from astromer.figures.style import (
     style_axes,
 )
 from astromer.lightcurve import LightCurve
-from astromer.pipeline import DEFAULT_WINDOW_SIZE, MaskingConfig
+from astromer.pipeline.array_masking import apply_masks, select_masks
+from astromer.pipeline.arrays import sample_starts
+from astromer.pipeline.options import (
+    DEFAULT_WINDOW_SIZE,
+    MaskingConfig,
+    check_positive,
+)
 
 __all__ = ["MaskedWindow", "mask_window", "plot_masking"]
 
@@ -97,20 +102,9 @@ def mask_window(
     ConfigError
         If the window size is not positive.
     """
-    if window_size < 1:
-        raise ConfigError(
-            f"`window_size` must be positive. Received: window_size={window_size}."
-        )
-    # Late: TensorFlow takes seconds, and all other figures do without.
-    import tensorflow as tf
-
-    from astromer.pipeline.masking import apply_masks, select_masks
-    from astromer.pipeline.windows import sample_starts
-
-    root = tf.constant([seed, 0], tf.int64)
-    place, draw, donors = (tf.random.fold_in(root, number) for number in range(3))
-    length = tf.constant([len(light_curve)], tf.int64)
-    start = int(sample_starts(length, window_size, place)[0])
+    check_positive(window_size=window_size)
+    rng = np.random.default_rng(seed)
+    start = int(sample_starts(np.array([len(light_curve)]), window_size, rng)[0])
     part = slice(start, start + window_size)
     window = dataclasses.replace(
         light_curve,
@@ -118,12 +112,11 @@ def mask_window(
         mag=light_curve.mag[part],
         mag_err=light_curve.mag_err[part],
     )
-    size = tf.constant([len(window)], tf.int64)
-    time = tf.constant(window.time[None])
-    masks = select_masks(time, size, masking or MaskingConfig(), draw)
-    shown = apply_masks(tf.constant(window.mag[None]), masks, size, donors)
-    probed, hidden, random = (mask.numpy()[0] for mask in masks)
-    return MaskedWindow(window, shown.numpy()[0], probed, hidden, random)
+    size = np.array([len(window)])
+    masks = select_masks(window.time[None], size, masking or MaskingConfig(), rng)
+    shown = apply_masks(window.mag[None], masks, size, rng)
+    probed, hidden, random = (mask[0] for mask in masks)
+    return MaskedWindow(window, shown[0], probed, hidden, random)
 
 
 def plot_masking(

@@ -180,6 +180,15 @@ def test_unknown_preset_is_refused_before_any_work(verb, tmp_path, capsys):
     assert 'Did you mean "macho"' in shown
 
 
+def test_masking_needs_neither_keras_nor_tensorflow(
+    survey, tmp_path, modules_imported_by
+):
+    out = ["--object", "three", "--out", str(tmp_path / "figure.png")]
+    modules = modules_imported_by("figure", "masking", survey, *out)
+    assert "matplotlib" in modules
+    assert not modules & {"keras", "tensorflow"}
+
+
 def test_masking_options_reach_the_window(survey, tmp_path, capsys, spy):
     calls = spy("mask_window")
     draw(tmp_path, "masking", survey, "--object", "three", "--seed", "4")
