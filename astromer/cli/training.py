@@ -422,6 +422,7 @@ def train_classifier(
     precision: PrecisionName = "float32",
     strategy: StrategyName = "auto",
     devices: Devices = None,
+    backend: BackendName = None,
     cache: Cache = False,
     checkpoint_minutes: CheckpointMinutes = 10.0,
     seed: Seed = 0,
@@ -434,6 +435,7 @@ def train_classifier(
     Apply it with `astromer predict RUN INPUT`.
     """
     values = dict(locals())
+    terminal.choose_backend(backend)
     from astromer.presets import find_preset
     from astromer.training.options import ClassifierOptions
 

@@ -173,6 +173,17 @@ def test_help_names_the_options_and_costs_nothing(command, modules_imported_by, 
         assert option in shown
 
 
+@pytest.mark.parametrize("command", ["pretrain", "finetune", "train-classifier"])
+def test_backend_is_chosen_before_anything_else(
+    command, records, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    inputs = [] if command == "pretrain" else ["no such preset"]
+    arguments = [*inputs, str(records), "--out", str(tmp_path / "run")]
+    assert main([command, *arguments, "--backend", "jax"]) == 2
+    assert 'not installed. Received: backend="jax"' in capsys.readouterr().err
+
+
 def test_preset_that_does_not_exist_costs_no_tensorflow(
     records, tmp_path, modules_imported_by
 ):
