@@ -47,13 +47,13 @@ def read_results(path: str | Path) -> list[dict[str, Any]]:
     Raises
     ------
     ConfigError
-        If the file is no JSON or holds no rows.
+        If there is no such file, it is no JSON or holds no rows.
     """
     path = Path(path)
     file = path / "results.json" if path.is_dir() else path
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"Results are a JSON file. Received: path={file} ({error})."
         ) from error

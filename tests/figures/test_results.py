@@ -54,6 +54,12 @@ def test_results_of_several_data_sets_are_read_together(tmp_path):
     assert read_results(path) == rows
 
 
+def test_file_that_is_not_there_is_refused(tmp_path):
+    for path in (tmp_path, tmp_path / "results.json"):
+        with pytest.raises(ConfigError, match=r"Received: path=.*results\.json"):
+            read_results(path)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
