@@ -29,9 +29,6 @@ Out = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Also write all of it: Parquet, CSV or NPZ."),
 ]
-Shown = Annotated[
-    int, typer.Option(min=1, metavar="N", help="Light curves to show on the screen.")
-]
 
 
 def search(
@@ -109,7 +106,10 @@ def anomalies(
             "whole.",
         ),
     ] = 20,
-    show: Shown = 20,
+    show: Annotated[
+        int,
+        typer.Option(min=1, metavar="N", help="Light curves to show on the screen."),
+    ] = 20,
     out: Out = None,
 ) -> None:
     """List the light curves that are least like all others, the rarest first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -30,7 +30,6 @@ __all__ = ["plot_block_maps", "plot_embedding_map", "project", "ranks", "silhoue
 
 Method = Literal["pca", "ranks", "tsne"]
 
-_METHODS = ("pca", "ranks", "tsne")
 _BATCHES = 12
 _MINUS = "\N{MINUS SIGN}"
 
@@ -73,8 +72,8 @@ def project(
             "Embeddings must be finite, of shape (n, d), with n and d at least 2. "
             f"Received: shape={values.shape}, finite={np.isfinite(values).all()}."
         )
-    if method not in _METHODS:
-        raise ConfigError(unknown_name("method", method, _METHODS))
+    if method not in get_args(Method):
+        raise ConfigError(unknown_name("method", method, get_args(Method)))
     if values.shape[1] == 2:
         return values, ("Dimension 1", "Dimension 2")
     if method == "tsne":
