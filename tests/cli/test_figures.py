@@ -545,6 +545,7 @@ def test_block_maps_hold_the_embeddings_of_each_layer(preset, survey, tmp_path, 
         read_light_curves(survey, passband="V"), key=lambda curve: curve.class_name
     )
     model = Astromer.from_pretrained(preset)
+    assert len(calls[0][0][0]) == 1 + BLOCKS
     for number, layer in enumerate(calls[0][0][0]):
         expected = np.asarray(model.embed(curves, layer=number))
         np.testing.assert_allclose(layer, expected, atol=1e-5)

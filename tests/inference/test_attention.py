@@ -103,7 +103,9 @@ def test_received_weights_of_a_window_add_up_to_one(model, curves):
 
 
 def test_relative_attention_averages_to_one(model, curves):
-    for found in attention(model, curves):
+    results = attention(model, curves)
+    assert len(results) == len(curves)
+    for found in results:
         np.testing.assert_allclose(found.relative.mean(axis=-1), 1.0, rtol=1e-5)
 
 
