@@ -22,6 +22,7 @@ GROUND = {
     "lazy",
     "outputs",
     "progress",
+    "replicas",
     "wire",
 }
 READING = {"columns", "lightcurve", "surveys", "records"}
@@ -39,6 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "lazy": set(),
     "outputs": {"errors"},
     "progress": set(),
+    "replicas": set(),
     "wire": set(),
     "batch": GROUND,
     "columns": set(),

@@ -9,6 +9,7 @@ import keras
 
 from astromer.errors import ConfigError
 from astromer.models.config import EncoderConfig
+from astromer.models.whole_loss import check_loss, whole_batch_loss
 
 __all__ = ["ConfiguredModel"]
 
@@ -49,8 +50,19 @@ class ConfiguredModel(keras.Model):
         ConfigError
             If the model lives on several devices and an option does not work there.
         """
-        _check_strategy(self, optimizer, kwargs)
+        _check_strategy(self, optimizer, loss, kwargs)
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        value = super().compute_loss(x, y, y_pred, sample_weight, training)
+        return whole_batch_loss(self.loss, value, y, y_pred, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
         self.check_not_quantized()
@@ -126,7 +138,7 @@ class ConfiguredModel(keras.Model):
 
 
 def _check_strategy(
-    model: keras.Model, optimizer: Any, options: dict[str, Any]
+    model: keras.Model, optimizer: Any, loss: Any, options: dict[str, Any]
 ) -> None:
     """Refuse what fails, or trains differently, on several devices."""
     # Keras's models on other backends have no such attribute.
@@ -166,3 +178,4 @@ def _check_strategy(
             f"{clipping[0]}={getattr(optimizer, clipping[0])} on {replicas} replicas. "
             "Use `astromer.training.Adam`, which clips the whole."
         )
+    check_loss(loss, replicas)

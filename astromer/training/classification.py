@@ -48,6 +48,8 @@ class ClassificationLoss(keras.losses.Loss):
         If a value is out of range.
     """
 
+    sums_over_replicas = True
+
     def __init__(
         self,
         label_smoothing: float = 0.0,

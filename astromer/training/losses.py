@@ -44,6 +44,8 @@ class ReconstructionLoss(keras.losses.Loss):
         Which of the three.
     """
 
+    sums_over_replicas = True
+
     def __init__(
         self,
         form: LossForm = "released",

@@ -1,6 +1,6 @@
 """Where a run computes: one device, several, or several hosts.
 
-The one place that asks the backend.
+With `astromer.replicas` the one place that asks the backend.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import keras
 
 from astromer.errors import ConfigError
+from astromer.replicas import num_replicas, sum_over_replicas
 from astromer.training.options import StrategyName
 from astromer.training.workers import Workers, connect_workers
 
@@ -226,31 +227,6 @@ def count_gpus(strategy: Placement) -> int:
     return sum("GPU" in device for device in devices.worker_devices)
 
 
-def num_replicas() -> int:
-    """Return how many replicas compute the current step; 1 without a strategy."""
-    context = _replica_context()
-    return 1 if context is None else int(context.num_replicas_in_sync)
-
-
-def sum_over_replicas(value: Any) -> Any:
-    """Add a tensor up over the replicas of the current step, differentiably.
-
-    Parameters
-    ----------
-    value : tensor
-        This replica's share.
-
-    Returns
-    -------
-    total : tensor
-        The same on every replica; `value` itself without a strategy.
-    """
-    context = _replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return value
-    return context.all_reduce("sum", value)
-
-
 @functools.cache
 def _mirrored(devices: tuple[str, ...]) -> Placement:
     # Once only: strategies number their collective operations from the same start, so
@@ -271,11 +247,3 @@ def _known(name: str, known: Sequence[str]) -> str:
             f"{', '.join(known)}."
         )
     return name.upper()
-
-
-def _replica_context() -> Any:
-    if keras.backend.backend() != "tensorflow":
-        return None
-    import tensorflow as tf
-
-    return tf.distribute.get_replica_context()

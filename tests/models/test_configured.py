@@ -15,7 +15,7 @@ from astromer.models import (
     Reconstructor,
 )
 from astromer.presets import save_preset
-from astromer.training import Adam
+from astromer.training import Adam, ReconstructionLoss
 from tests.models.windows import make_inputs, make_targets, tiny_config
 
 
@@ -29,6 +29,13 @@ def on_two(model):
     """A model that takes itself to be on two devices; a test process has but one."""
     model._distribute_strategy = SimpleNamespace(num_replicas_in_sync=2)
     return model
+
+
+class Whole(keras.losses.Loss):
+    """A loss that reduces a batch by itself, and says not how."""
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        return keras.ops.mean(y_true - y_pred)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +53,11 @@ def on_two(model):
         ),
         ({"optimizer": keras.optimizers.SGD(clipvalue=1.0)}, r"clipvalue=1\.0"),
         ({"optimizer": keras.optimizers.Adam(global_clipnorm=2.0)}, "global_clipnorm"),
+        (
+            {"loss": keras.losses.MeanSquaredError(reduction="none")},
+            'mean or a sum over a batch.*reduction="none" on 2 replicas',
+        ),
+        ({"loss": Whole()}, "loss=Whole on 2 replicas.*`sums_over_replicas = True`"),
     ],
 )
 def test_what_fails_or_differs_on_several_devices_is_refused(on_two, options, message):
@@ -60,6 +72,8 @@ def test_what_fails_or_differs_on_several_devices_is_refused(on_two, options, me
         {"optimizer": "sgd", "jit_compile": False},
         {"jit_compile": "auto", "steps_per_execution": 1},
         {"optimizer": Adam(global_clipnorm=2.0)},
+        {"loss": ReconstructionLoss()},
+        {"loss": {"reconstruction": keras.losses.Huber(reduction="sum")}},
     ],
 )
 def test_what_works_on_several_devices_is_not(on_two, options):
