@@ -176,15 +176,13 @@ class PeriodSearch(keras.layers.Layer):
             scaled = (scaled - mean) / scatter
         peaks = self._peaks(time, weight * scaled)
         candidates = self._candidates(time, scaled, weight, count, peaks)
-        fits = self._select(time, visible, candidates)
-        fits = fit_harmonics(
-            time, scaled, weight, count, fits.frequency, self.num_harmonics
-        )
-        turned, share = self._from_faintest(fits)
-        per_window = self._describe_window(fits, turned, share)
+        frequency = self._select(time, visible, candidates)
+        fits = fit_harmonics(time, scaled, weight, count, frequency, self.num_harmonics)
+        harmonics, start, share = self._from_faintest(fits)
+        per_window = self._describe_window(fits, harmonics, share)
         if self.outlier_limit is not None:
             fits = _scale_back(fits, mean, scatter)
-        per_observation = self._describe_observations(time, fits, turned, share)
+        per_observation = self._describe_observations(time, fits, start, share)
         return ops.stop_gradient(per_observation), ops.stop_gradient(per_window)
 
     def compute_output_shape(self, time_shape: Any, *_: Any, **__: Any) -> Any:
@@ -265,29 +263,31 @@ class PeriodSearch(keras.layers.Layer):
         frequency = center + shift * scale
         return _Fits(frequency, ops.max(explained, axis=-1), None)
 
-    def _select(self, time: Any, visible: Any, fits: _Fits) -> _Fits:
-        """Take the best fits in turn, no two of one frequency."""
+    def _select(self, time: Any, visible: Any, fits: _Fits) -> Any:
+        """Return the frequencies of the best fits, no two alike.
+
+        Shape (batch, num_periods), the best one first.
+        """
         last = ops.max(ops.where(visible, time, -1e9), axis=1, keepdims=True)
         first = ops.min(ops.where(visible, time, 1e9), axis=1, keepdims=True)
         width = 1.0 / ops.maximum(last - first, 1.0)
         explained = fits.explained
-        frequencies, shares = [], []
+        frequencies = []
         handicap = _handicap(fits.frequency / np.float32(_BIN * self._step))
         for _ in range(self.num_periods):
             best = ops.expand_dims(_argmax(explained - handicap), 1)
             chosen = ops.take_along_axis(fits.frequency, best, axis=1)
             frequencies.append(chosen)
-            shares.append(ops.take_along_axis(explained, best, axis=1))
             near = ops.abs(fits.frequency - chosen) < width
             explained = ops.where(near, -1.0, explained)
-        return _Fits(
-            ops.concatenate(frequencies, axis=1), ops.concatenate(shares, axis=1), None
-        )
+        return ops.concatenate(frequencies, axis=1)
 
-    def _from_faintest(self, fits: _Fits) -> tuple[Any, Any]:
-        """Return complex harmonics whose phase 0 is the faintest, and their share.
+    def _from_faintest(self, fits: _Fits) -> tuple[Any, Any, Any]:
+        """Return harmonics counted from the faintest phase, that phase, and the share.
 
-        The first has shape (batch, num_periods, num_harmonics, 2).
+        The first, cosine and sine of each harmonic, have shape (batch, num_periods,
+        num_harmonics, 2); the phase [rad], and the share of the variance that the fit
+        explains, (batch, num_periods).
         """
         phase = np.arange(_PHASES) * (_TWO_PI / _PHASES)
         order = np.arange(1, self.num_harmonics + 1)[:, None]
@@ -308,12 +308,11 @@ class PeriodSearch(keras.layers.Layer):
             ],
             axis=-1,
         )
-        return (turned, start), ops.clip(fits.explained, 0.0, 1.0)
+        return turned, start, ops.clip(fits.explained, 0.0, 1.0)
 
     def _describe_observations(
-        self, time: Any, fits: _Fits, turned: Any, share: Any
+        self, time: Any, fits: _Fits, start: Any, share: Any
     ) -> Any:
-        _, start = turned
         phase = _TWO_PI * _cycles(
             ops.expand_dims(time, 2) * ops.expand_dims(fits.frequency, 1)
         )
@@ -334,8 +333,7 @@ class PeriodSearch(keras.layers.Layer):
         width = self.num_periods * (2 * self.num_harmonics + 1)
         return ops.reshape(channels, (-1, ops.shape(time)[1], width))
 
-    def _describe_window(self, fits: _Fits, turned: Any, share: Any) -> Any:
-        harmonics, _ = turned
+    def _describe_window(self, fits: _Fits, harmonics: Any, share: Any) -> Any:
         lowest = math.log(self._step / 2)
         span = math.log(self.max_frequency) - lowest
         place = (ops.log(ops.maximum(fits.frequency, self._step / 2)) - lowest) / span
