@@ -104,16 +104,19 @@ class Encoder(ConfiguredModel):
         # === Functional model ===
         inputs = window_inputs()
         masks = inputs[batch.VALID], inputs[batch.HIDDEN]
-        mag = inputs[batch.MAG]
+        mag, time = inputs[batch.MAG], inputs[batch.TIME]
+        if config.attention_mask != "released_astromer1":
+            # A NaN has a say even without weight.
+            time = ops.where(inputs[batch.VALID], time, 0.0)
         conditions: list[Any] = []
         described = signature = None
         if config.magnitude_scale == "visible":
             mag, _, scatter = periods.VisibleScale(name="visible_scale")(mag, *masks)
             facts, conditions = _conditions(
-                config, inputs[batch.TIME], mag, scatter, masks, seeds[0], policy
+                config, time, mag, scatter, masks, seeds[0], policy
             )
             if config.description:
-                described = _describe(facts, inputs[batch.TIME], mag, masks)
+                described = _describe(facts, time, mag, masks)
             if config.signature_dim:
                 signature = Signature(
                     config.signature_dim,
@@ -124,7 +127,7 @@ class Encoder(ConfiguredModel):
         x = keras.layers.Add(name="input_embedding", dtype=policy)(
             [
                 embed_mag(visible_mag(mag, *masks)),
-                encode_time(inputs[batch.TIME]),
+                encode_time(time),
                 *conditions,
             ]
         )
@@ -132,7 +135,7 @@ class Encoder(ConfiguredModel):
             config.dropout, seed=seeds[1], name="input_dropout", dtype=policy
         )(x)
         bias = attention_bias(*masks)
-        rotation = _time_rotation(config, inputs[batch.TIME])
+        rotation = _time_rotation(config, time)
         sequences = [x]
         for block in blocks:
             x = block(x, bias, rotation)

@@ -11,6 +11,24 @@ CONFIGS = [
     pytest.param({"residual": "none", "hidden_magnitude": "zero"}, id="astromer1"),
     pytest.param({"time_encoding": "log_period", "embedding_dim": 4}, id="log_period"),
 ]
+PERIODS = {
+    "magnitude_scale": "visible",
+    "num_periods": 2,
+    "num_frequencies": 2048,
+    "outlier_limit": 3.0,
+}
+KINDS = [
+    *CONFIGS,
+    pytest.param(
+        {"residual": "identity", "rotary_time": True, "block_norm": "before"},
+        id="rotary",
+    ),
+    pytest.param(PERIODS, id="periods"),
+    pytest.param(
+        {**PERIODS, "description": True, "signature_dim": 5, "signature_units": 7},
+        id="signature",
+    ),
+]
 
 
 def as_array(tensor):
@@ -48,6 +66,47 @@ def test_values_at_padding_do_not_change_output(rng):
     np.testing.assert_allclose(
         as_array(encoder(other))[valid], as_array(encoder(inputs))[valid], atol=1e-6
     )
+
+
+@pytest.mark.parametrize("options", KINDS)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_nothing_at_padding_reaches_an_observation(options, value, rng):
+    encoder = Encoder(tiny_config(**options), seed=0)
+    model = keras.Model(encoder.input, [encoder.output, encoder.window_vector()])
+    inputs = make_inputs(rng)
+    valid = inputs["valid"]
+    spoilt = {
+        **inputs,
+        **{
+            name: np.where(valid, inputs[name], value).astype("float32")
+            for name in ("time", "mag")
+        },
+    }
+    (each, whole), (expected_each, expected_whole) = model(spoilt), model(inputs)
+    np.testing.assert_allclose(
+        as_array(each)[valid], as_array(expected_each)[valid], atol=1e-6
+    )
+    np.testing.assert_allclose(as_array(whole), as_array(expected_whole), atol=1e-6)
+
+
+@pytest.mark.parametrize("options", KINDS)
+def test_windows_that_show_next_to_nothing_have_finite_outputs_and_gradients(
+    options, rng
+):
+    import tensorflow as tf
+
+    encoder = Encoder(tiny_config(**options), seed=0)
+    model = keras.Model(encoder.input, [encoder.output, encoder.window_vector()])
+    # Nothing but padding; one observation; two; and three that are all hidden.
+    inputs = make_inputs(rng, sizes=(0, 1, 2, 3), hidden_fraction=0.0)
+    inputs["hidden"] = inputs["valid"] & (np.arange(4) == 3)[:, None]
+    inputs["time"][:2] = np.nan_to_num(np.where(inputs["valid"][:2], 3.0, np.nan))
+    with tf.GradientTape() as tape:
+        outputs = model(inputs)
+        total = sum(tf.reduce_sum(tf.square(output)) for output in outputs)
+    gradients = tape.gradient(total, encoder.trainable_variables)
+    for values in (*outputs, *(gradient for gradient in gradients)):
+        assert np.isfinite(as_array(values)).all()
 
 
 def test_padding_changes_output_under_released_astromer1_mask(rng):
