@@ -192,6 +192,9 @@ class TimeRotation(keras.layers.Layer):
             num_heads * head_dim, shortest_period, longest_period, name="encoding"
         )
 
+    def build(self, time_shape: Any) -> None:
+        self.encoding.build(time_shape)
+
     def call(self, time: Any) -> Any:
         pairs = self.head_dim // 2
         shape = (-1, ops.shape(time)[1], pairs, self.num_heads, 2)

@@ -145,6 +145,10 @@ class Beside(keras.layers.Layer):
     def compute_output_shape(self, x_shape: Any, *_: Any, **__: Any) -> Any:
         return x_shape
 
+    def get_config(self) -> dict[str, Any]:
+        # Keras's own is for layers that are made of plain values, not of a policy.
+        return dict(super().get_config())
+
 
 def _normalize(x: Any, gain: Any, shift: Any) -> Any:
     mean = ops.mean(x, axis=-1, keepdims=True)

@@ -229,6 +229,28 @@ def test_config_restores_encoder():
         np.testing.assert_array_equal(values, same)
 
 
+@pytest.mark.parametrize("options", KINDS)
+def test_every_layer_returns_from_its_config(options):
+    for dtype in ("float32", "mixed_bfloat16"):
+        encoder = Encoder(tiny_config(**options), seed=0, dtype=dtype)
+        for layer in encoder.layers:
+            config = layer.get_config()
+            assert type(layer).from_config(config).get_config() == config
+
+
+@pytest.mark.parametrize("options", KINDS)
+def test_plain_models_of_its_layers_are_cloned_and_saved(options, rng, tmp_path):
+    encoder = Encoder(tiny_config(**options), seed=0)
+    inputs = make_inputs(rng)
+    expected = as_array(encoder(inputs))
+    clone = keras.models.clone_model(encoder)
+    clone.set_weights(encoder.get_weights())
+    keras.Model(encoder.input, encoder.output).save(tmp_path / "plain.keras")
+    loaded = keras.saving.load_model(tmp_path / "plain.keras")
+    for model in (clone, loaded):
+        np.testing.assert_allclose(as_array(model(inputs)), expected, atol=1e-6)
+
+
 def test_encoder_raises_for_unknown_argument():
     with pytest.raises(TypeError, match="window"):
         Encoder(tiny_config(), window=8)
