@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import math
+import operator
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from astromer.errors import ConfigError
 from astromer.models.config import (
     AttentionMask,
     BlockNorm,
@@ -31,6 +33,7 @@ __all__ = [
     "SinusoidalEncoding",
     "TimeRotation",
     "VisibleMagnitude",
+    "numpy_seed",
     "spawn_seeds",
     "weights_follow",
 ]
@@ -636,9 +639,33 @@ def spawn_seeds(seed: int | None, count: int) -> list[int | None]:
     """Derive independent seeds from one; None gives as many Nones."""
     if seed is None:
         return [None] * count
-    # numpy takes no negative seeds.
-    sequence = np.random.SeedSequence(seed % 2**64)
+    sequence = np.random.SeedSequence(numpy_seed(seed))
     return [int(s) for s in sequence.generate_state(count) >> 1]
+
+
+def numpy_seed(seed: int) -> int:
+    """Return a seed as numpy takes it, not negative; raise ConfigError if it is none.
+
+    Parameters
+    ----------
+    seed : int
+
+    Returns
+    -------
+    seed : int
+        The same unless it is negative.
+
+    Raises
+    ------
+    ConfigError
+        If it is no whole number.
+    """
+    try:
+        return operator.index(seed) % 2**64
+    except TypeError:
+        raise ConfigError(
+            f"A seed is a whole number. Received: seed={seed!r}. Use e.g. seed=0."
+        ) from None
 
 
 def _turn(x: Any, rotation: Any) -> Any:

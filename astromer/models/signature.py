@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from astromer.models.layers import numpy_seed
+
 __all__ = ["Beside", "Signature"]
 
 LARGEST_STANDARDIZED: Final = 5.0
@@ -71,7 +73,8 @@ class Signature(keras.layers.Layer):
             (channels,), initializer="ones", trainable=False, name="scale"
         )
         self._dense, self._norms = [], []
-        seeds = np.random.default_rng(self.seed).integers(2**31, size=3)
+        seed = None if self.seed is None else numpy_seed(self.seed)
+        seeds = np.random.default_rng(seed).integers(2**31, size=3)
         sizes = (channels, self.units, self.units, self.dim)
         for index, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
             kernel = self.add_weight(

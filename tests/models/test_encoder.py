@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from astromer.errors import ConfigError
 from astromer.models import Encoder
 from tests.models.windows import make_inputs, tiny_config
 
@@ -249,6 +250,19 @@ def test_plain_models_of_its_layers_are_cloned_and_saved(options, rng, tmp_path)
     loaded = keras.saving.load_model(tmp_path / "plain.keras")
     for model in (clone, loaded):
         np.testing.assert_allclose(as_array(model(inputs)), expected, atol=1e-6)
+
+
+def test_any_whole_number_is_a_seed():
+    options = KINDS[-1].values[0]
+    below, same, above = (
+        Encoder(tiny_config(**options), seed=seed).get_weights()
+        for seed in (-1, np.int64(-1), 1)
+    )
+    for values, equal in zip(below, same, strict=True):
+        np.testing.assert_array_equal(values, equal)
+    assert any((a != b).any() for a, b in zip(below, above, strict=True))
+    with pytest.raises(ConfigError, match=r"whole number\. Received: seed=0\.5"):
+        Encoder(tiny_config(**options), seed=0.5)
 
 
 def test_encoder_raises_for_unknown_argument():
