@@ -7,7 +7,7 @@ only as wide as its longest window; results come back in the order given.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, Final, get_args
 
 import keras
@@ -130,7 +130,7 @@ def compiled(
     key : hashable
         What tells this function from others of the same owner.
     build : callable
-        Makes the model; called the first time only.
+        Makes the model; called the first time, and when weights were replaced.
     runtime : {"keras", "onnx", "openvino"}
         What runs it. Another engine than Keras holds a copy of the weights and is
         built again when they have changed.
@@ -150,21 +150,27 @@ def compiled(
         raise ConfigError(unknown_name("runtime", runtime, get_args(Runtime)))
     # Past Keras's attribute tracking: a function is no part of the model's state.
     functions = vars(owner).setdefault("_inference_functions", {})
-    stamp = None if runtime == "keras" else _weights_stamp(owner)
-    built_for, apply = functions.get((key, runtime), (None, None))
+    weights = owner.weights
+    # A graph of Keras reads the weights, but not others that took their places, as
+    # quantized ones do.
+    stamp: Any = (
+        [id(weight) for weight in weights] if runtime == "keras" else _checksum(weights)
+    )
+    built_for, apply, _ = functions.get((key, runtime), (None, None, None))
     if apply is None or built_for != stamp:
-        apply = _compile(build()) if stamp is None else convert(build(), runtime)
+        model = build()
+        apply = _compile(model) if runtime == "keras" else convert(model, runtime)
         if owner.config.attention_mask == "released_astromer1":
             apply = _fill_up(apply, owner.config.window_size)
-        functions[key, runtime] = stamp, apply
+        # The weights are held, lest others get their ids.
+        functions[key, runtime] = stamp, apply, weights
     function: Apply = apply
     return function
 
 
-def _weights_stamp(model: keras.Model) -> int:
-    """Return a checksum of all weights."""
+def _checksum(weights: Sequence[Any]) -> int:
     stamp = 0
-    for weight in model.weights:
+    for weight in weights:
         stamp = zlib.crc32(np.ascontiguousarray(weight).data, stamp)
     return stamp
 

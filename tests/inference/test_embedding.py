@@ -294,6 +294,25 @@ def test_embedding_follows_the_weights(own_model, curves):
     np.testing.assert_allclose(after, by_hand(own_model, curves, "object"), **CLOSE)
 
 
+@pytest.mark.filterwarnings("ignore:.*does not have a `quantize` method")
+@pytest.mark.parametrize(
+    "apply",
+    [
+        lambda *given: embed(*given).embedding,
+        lambda *given: inference.reconstruct(*given).reconstruction,
+    ],
+    ids=["embed", "reconstruct"],
+)
+def test_weights_that_quantization_replaced_are_seen(apply, curves):
+    used, fresh = make_model(), make_model()
+    before = apply(used, curves[0])
+    used.quantize("int8")
+    fresh.quantize("int8")
+    after = apply(used, curves[0])
+    np.testing.assert_array_equal(after, apply(fresh, curves[0]))
+    assert np.abs(after - before).max() > 1e-5
+
+
 def test_model_is_saved_as_before_after_embedding(own_model, curves, tmp_path):
     weights = [weight.path for weight in own_model.weights]
     layers = [layer.name for layer in own_model.layers]
