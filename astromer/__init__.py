@@ -6,11 +6,11 @@ costs no TensorFlow.
 
 from __future__ import annotations
 
-import importlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from astromer._version import __version__
+from astromer.lazy import import_when_used
 
 if TYPE_CHECKING:
     from astromer.inference import Classifications, Embeddings, Reconstructions
@@ -59,41 +59,31 @@ __all__ = [
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 _HOMES = {
-    "Astromer": "astromer.model",
-    "Classifications": "astromer.inference",
-    "Classifier": "astromer.model",
-    "ClassifierConfig": "astromer.models",
-    "Dropped": "astromer.surveys",
-    "Embeddings": "astromer.inference",
-    "Encoder": "astromer.models",
-    "EncoderConfig": "astromer.models",
-    "LightCurve": "astromer.lightcurve",
-    "MaskingConfig": "astromer.pipeline",
-    "Reconstructions": "astromer.inference",
-    "convert": "astromer.records",
-    "describe_preset": "astromer.presets.registry",
-    "fetch_preset": "astromer.presets.released",
-    "finetune": "astromer.training",
-    "import_released": "astromer.presets.released",
-    "light_curves_from_frame": "astromer.lightcurve",
-    "list_presets": "astromer.presets.registry",
-    "load_dataset": "astromer.pipeline",
-    "pretrain": "astromer.training",
-    "read_light_curves": "astromer.surveys",
-    "read_records": "astromer.records",
-    "sample_records": "astromer.records",
-    "simulate_survey": "astromer.simulate",
-    "train_classifier": "astromer.training",
+    "Astromer": "model",
+    "Classifications": "inference",
+    "Classifier": "model",
+    "ClassifierConfig": "models",
+    "Dropped": "surveys",
+    "Embeddings": "inference",
+    "Encoder": "models",
+    "EncoderConfig": "models",
+    "LightCurve": "lightcurve",
+    "MaskingConfig": "pipeline",
+    "Reconstructions": "inference",
+    "convert": "records",
+    "describe_preset": "presets.registry",
+    "fetch_preset": "presets.released",
+    "finetune": "training",
+    "import_released": "presets.released",
+    "light_curves_from_frame": "lightcurve",
+    "list_presets": "presets.registry",
+    "load_dataset": "pipeline",
+    "pretrain": "training",
+    "read_light_curves": "surveys",
+    "read_records": "records",
+    "sample_records": "records",
+    "simulate_survey": "simulate",
+    "train_classifier": "training",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = import_when_used(__name__, _HOMES)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 __all__ = ["import_when_used"]
 
 
-def import_when_used(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a package whose modules are costly to import.
+def import_when_used(
+    package: str, homes: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return `__getattr__` and `__dir__` of a package whose modules cost much to import.
 
     Parameters
     ----------
@@ -23,6 +26,8 @@ def import_when_used(package: str, homes: Mapping[str, str]) -> Callable[[str], 
     -------
     get : callable
         Takes a name; raises AttributeError if it is none of these.
+    names : callable
+        Returns what the package lists in ``__all__``, sorted.
     """
 
     def get(name: str) -> Any:
@@ -30,4 +35,7 @@ def import_when_used(package: str, homes: Mapping[str, str]) -> Callable[[str], 
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
 
-    return get
+    def names() -> list[str]:
+        return sorted(sys.modules[package].__all__)
+
+    return get, names

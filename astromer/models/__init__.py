@@ -29,4 +29,4 @@ _HOMES = {
     "Reconstructor": "reconstructor",
 }
 
-__getattr__ = import_when_used(__name__, _HOMES)
+__getattr__, __dir__ = import_when_used(__name__, _HOMES)

@@ -51,4 +51,4 @@ _HOMES = {
 
 # Arrays must not cost TensorFlow's import, nor need TensorFlow at all; and options, which
 # every model brings along, not that of arrays.
-__getattr__ = import_when_used(__name__, _HOMES)
+__getattr__, __dir__ = import_when_used(__name__, _HOMES)

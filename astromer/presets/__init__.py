@@ -56,4 +56,4 @@ _HOMES = {
     "save_preset": "storage",
 }
 
-__getattr__ = import_when_used(__name__, _HOMES)
+__getattr__, __dir__ = import_when_used(__name__, _HOMES)

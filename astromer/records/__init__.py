@@ -56,4 +56,4 @@ _HOMES = {
     "verify_records": "verify",
 }
 
-__getattr__ = import_when_used(__name__, _HOMES)
+__getattr__, __dir__ = import_when_used(__name__, _HOMES)

@@ -57,4 +57,4 @@ _HOMES = {
     "read_observations": "reading",
 }
 
-__getattr__ = import_when_used(__name__, _HOMES)
+__getattr__, __dir__ = import_when_used(__name__, _HOMES)

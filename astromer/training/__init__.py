@@ -101,4 +101,4 @@ _HOMES = {
     "train_classifier": "classifying",
 }
 
-__getattr__ = import_when_used(__name__, _HOMES)
+__getattr__, __dir__ = import_when_used(__name__, _HOMES)
