@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from astromer.checks import check_positive
 from astromer.figures.light_curves import abscissa, finish_light_curve
 from astromer.figures.style import (
     COLORS,
@@ -22,11 +23,7 @@ from astromer.figures.style import (
 from astromer.lightcurve import LightCurve
 from astromer.pipeline.array_masking import apply_masks, select_masks
 from astromer.pipeline.arrays import sample_starts
-from astromer.pipeline.options import (
-    DEFAULT_WINDOW_SIZE,
-    MaskingConfig,
-    check_positive,
-)
+from astromer.pipeline.options import DEFAULT_WINDOW_SIZE, MaskingConfig
 
 __all__ = ["MaskedWindow", "mask_window", "plot_masking"]
 

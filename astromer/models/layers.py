@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import math
-import operator
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -13,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from astromer.errors import ConfigError
+from astromer.checks import check_integer
 from astromer.models.config import (
     AttentionMask,
     BlockNorm,
@@ -660,12 +659,8 @@ def numpy_seed(seed: int) -> int:
     ConfigError
         If it is no whole number.
     """
-    try:
-        return operator.index(seed) % 2**64
-    except TypeError:
-        raise ConfigError(
-            f"A seed is a whole number. Received: seed={seed!r}. Use e.g. seed=0."
-        ) from None
+    check_integer(seed=seed)
+    return int(seed) % 2**64
 
 
 def _turn(x: Any, rotation: Any) -> Any:

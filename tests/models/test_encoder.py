@@ -261,7 +261,7 @@ def test_any_whole_number_is_a_seed():
     for values, equal in zip(below, same, strict=True):
         np.testing.assert_array_equal(values, equal)
     assert any((a != b).any() for a, b in zip(below, above, strict=True))
-    with pytest.raises(ConfigError, match=r"whole number\. Received: seed=0\.5"):
+    with pytest.raises(ConfigError, match=r"must be an integer\. Received: seed=0\.5"):
         Encoder(tiny_config(**options), seed=0.5)
 
 
