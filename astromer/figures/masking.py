@@ -110,7 +110,9 @@ def mask_window(
         mag_err=light_curve.mag_err[part],
     )
     size = np.array([len(window)])
-    masks = select_masks(window.time[None], size, masking or MaskingConfig(), rng)
+    # Relative to the mean first: float32 is too coarse for dates.
+    time = (window.time - window.time.mean()).astype(np.float32)
+    masks = select_masks(time[None], size, masking or MaskingConfig(), rng)
     shown = apply_masks(window.mag[None], masks, size, rng)
     probed, hidden, random = (mask[0] for mask in masks)
     return MaskedWindow(window, shown[0], probed, hidden, random)
