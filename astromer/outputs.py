@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -17,6 +18,7 @@ __all__ = [
     "claim_folder",
     "full_disk_explained",
     "is_full_disk",
+    "whole_file",
 ]
 
 LOCK_NAME: Final = ".lock"
@@ -140,3 +142,33 @@ def full_disk_explained(path: str | Path) -> Iterator[None]:
             f"The disk or the quota is full. Received: path={path}, which is not "
             "whole. Make room, or name another place."
         ) from error
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a file in a folder of its own, and put it in its place when it is whole.
+
+    Work of hours may be interrupted, and the disk may be full: what was there stays.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Its folder exists; a file of that name is replaced.
+
+    Yields
+    ------
+    made : pathlib.Path
+        A file of the same name to be written.
+
+    Raises
+    ------
+    ConfigError
+        If the disk or the quota is full.
+    """
+    with (
+        full_disk_explained(path),
+        tempfile.TemporaryDirectory(dir=path.parent, prefix=".parts-") as folder,
+    ):
+        made = Path(folder) / path.name
+        yield made
+        made.replace(path)

@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import os
 
@@ -9,6 +10,7 @@ from astromer.outputs import (
     claim_folder,
     full_disk_explained,
     is_full_disk,
+    whole_file,
 )
 
 
@@ -67,3 +69,23 @@ def test_a_file_system_without_locks_is_no_obstacle(tmp_path, monkeypatch):
     monkeypatch.setattr("fcntl.flock", refuse)
     with claim_folder(tmp_path) as is_claimed:
         assert is_claimed
+
+
+@pytest.mark.parametrize(
+    ("end", "seen"),
+    [
+        (None, "new"),
+        (KeyboardInterrupt(), "old"),
+        (OSError(errno.ENOSPC, "No space left on device"), "old"),
+    ],
+)
+def test_a_file_is_there_as_a_whole_or_as_it_was(tmp_path, end, seen):
+    path = tmp_path / "made.txt"
+    path.write_text("old")
+    with contextlib.suppress(KeyboardInterrupt, ConfigError), whole_file(path) as made:
+        assert made.name == path.name
+        made.write_text("new")
+        if end is not None:
+            raise end
+    assert path.read_text() == seen
+    assert list(tmp_path.iterdir()) == [path]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from astromer.errors import RecordError
 from astromer.lightcurve import LightCurve
+from astromer.outputs import whole_file
 
 __all__ = ["VectorCache", "content_hash", "hash_of", "read_arrays", "write_arrays"]
 
@@ -48,11 +48,9 @@ def hash_of(*parts: bytes | str) -> str:
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
     """Write an NPZ file that is there as a whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The process in the name: two runs may compute the same at the same time.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(temporary, "wb") as stream:
+    # Two runs may compute the same at the same time.
+    with whole_file(path) as made, open(made, "wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)
-    temporary.replace(path)
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from astromer.evaluation.objects import ObjectSet
 from astromer.evaluation.protocol import Benchmark
+from astromer.outputs import whole_file
 from astromer.records.jsonfile import write_json
 
 __all__ = [
@@ -218,7 +219,8 @@ def write_report(
     facts = _facts(results)
     write_json(folder / RESULTS_NAME, dict(results))
     text = "\n".join([f"# {title}\n", f"{facts}\n", *(t.to_markdown() for t in tables)])
-    (folder / TABLES_NAME).write_text(text, encoding="utf-8")
+    with whole_file(folder / TABLES_NAME) as made:
+        made.write_text(text, encoding="utf-8")
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
@@ -229,7 +231,8 @@ def write_report(
         *(table.to_html() for table in tables[1:]),
         "</body></html>",
     ]
-    (folder / REPORT_NAME).write_text("\n".join(parts) + "\n", encoding="utf-8")
+    with whole_file(folder / REPORT_NAME) as made:
+        made.write_text("\n".join(parts) + "\n", encoding="utf-8")
     return {name: folder / name for name in (RESULTS_NAME, TABLES_NAME, REPORT_NAME)}
 
 

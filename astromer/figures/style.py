@@ -21,7 +21,7 @@ from matplotlib.legend import Legend
 from matplotlib.ticker import AutoMinorLocator, MaxNLocator
 
 from astromer.errors import ConfigError
-from astromer.outputs import check_output
+from astromer.outputs import check_output, whole_file
 
 __all__ = [
     "COLORS",
@@ -284,16 +284,20 @@ def save_figure(
     Raises
     ------
     ConfigError
-        If the suffix is another one.
+        If the suffix is another one, or the disk is full; a file of that name is as it
+        was.
     """
     path = check_format(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Type 42 embeds real fonts, which journals ask for. No date: the same figure
     # gives the same bytes.
     date = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
-    with mpl.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "astromer"}):
+    with (
+        mpl.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "astromer"}),
+        whole_file(path) as made,
+    ):
         figure.get_figure(root=True).savefig(
-            path, dpi=dpi, metadata=date.get(path.suffix.lower())
+            made, dpi=dpi, metadata=date.get(path.suffix.lower())
         )
     return path
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astromer.errors import ConfigError
-from astromer.outputs import check_output, full_disk_explained
+from astromer.outputs import check_output, whole_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,7 +123,7 @@ def write_table(path: str | Path, columns: Mapping[str, NDArray[Any]]) -> Path:
     """
     path = check_result(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _whole(path) as made:
+    with whole_file(path) as made:
         if path.suffix == ".npz":
             np.savez(made, allow_pickle=False, **columns)
         elif path.suffix == ".parquet":
@@ -218,7 +216,7 @@ def write_parts(path: str | Path, parts: Iterable[Table]) -> int:
     import polars as pl
 
     number = 0
-    with _whole(path) as made:
+    with whole_file(path) as made:
         if path.suffix == ".csv":
             with open(made, "wb") as stream:
                 for part in parts:
@@ -261,21 +259,6 @@ def _read_columns(
         raise ValueError(str(error)) from error
     columns |= {name: columns[name].astype(str) for name in texts}
     return columns | {vectors: values.astype(np.float32)}
-
-
-@contextlib.contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """Give a file in a folder of its own, and put it in its place when it is whole.
-
-    Work of hours may be interrupted, and the disk may be full.
-    """
-    with (
-        full_disk_explained(path),
-        tempfile.TemporaryDirectory(dir=path.parent, prefix=".parts-") as folder,
-    ):
-        made = Path(folder) / path.name
-        yield made
-        made.replace(path)
 
 
 def _frame(columns: Mapping[str, NDArray[Any]], *, flat: bool) -> pl.DataFrame:
