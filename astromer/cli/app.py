@@ -120,6 +120,8 @@ def _set_up(
     terminal.quiet_tensorflow(debug=debug)
     if debug:
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    else:
+        terminal.show_warnings()
 
 
 @contextlib.contextmanager

@@ -36,6 +36,7 @@ __all__ = [
     "output",
     "prepare_streams",
     "rate",
+    "show_warnings",
     "size",
     "start_tensorflow",
     "stderr",
@@ -105,8 +106,24 @@ def output(*lines: Any) -> None:
 
 def error(message: str) -> None:
     """Print one clear red line; line breaks in the message become spaces."""
-    text = Text("Error: ", style="bold red")
-    text.append(" ".join(message.split()), style="not bold red")
+    _print_line("Error: ", message, "red")
+
+
+def show_warnings() -> None:
+    """Print what the library warns of in its log as one yellow line each."""
+    logger = logging.getLogger("astromer")
+    if not any(isinstance(handler, _WarningLines) for handler in logger.handlers):
+        logger.addHandler(_WarningLines(logging.WARNING))
+
+
+class _WarningLines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        _print_line("Warning: ", record.getMessage(), "yellow")
+
+
+def _print_line(title: str, message: str, color: str) -> None:
+    text = Text(title, style=f"bold {color}")
+    text.append(" ".join(message.split()), style=f"not bold {color}")
     # Never folded: one line can be searched for and copied, also from a log.
     stderr().print(text, soft_wrap=True)
 

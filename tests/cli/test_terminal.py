@@ -55,6 +55,17 @@ def test_error_is_one_line_however_long(capsys):
     assert shown.out == ""
 
 
+def test_warnings_of_the_library_are_one_line_each(capsys):
+    logger = logging.getLogger("astromer.of_a_test")
+    for _ in range(2):
+        terminal.show_warnings()
+    logger.warning("%d columns [unused]\nin a file", 3)
+    logger.info("nothing of note")
+    shown = capsys.readouterr()
+    assert shown.err == "Warning: 3 columns [unused] in a file\n"
+    assert shown.out == ""
+
+
 def test_table_aligns_numbers_to_the_right_and_keeps_units():
     table = terminal.make_table("Title", ["name", "length [d]"], numeric=["length [d]"])
     table.add_row("a", "1")
