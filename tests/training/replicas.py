@@ -119,12 +119,15 @@ def run_pretraining(out: Path, name: str) -> dict[str, Any]:
     }[name]
     said: list[str] = []
     whole = pretrain(CURVES, out / name, epochs=2, **RUN, **where, report=said.append)
-    pretrain(CURVES, out / f"{name} in parts", epochs=1, **RUN, **where)
-    parts = pretrain(CURVES, out / f"{name} in parts", epochs=2, resume=True)
+    parts = None
+    if name == "two":
+        # On one device `test_resume` does it.
+        pretrain(CURVES, out / "in parts", epochs=1, **RUN, **where)
+        parts = pretrain(CURVES, out / "in parts", epochs=2, resume=True).history
     weights = load_preset(whole.preset, Reconstructor).get_weights()
     return {
         "history": whole.history,
-        "parts": parts.history,
+        "parts": parts,
         "said": said[0],
         "weights": np.concatenate([np.ravel(w) for w in weights]).tolist(),
     }

@@ -90,10 +90,9 @@ def test_torch_trains_as_tensorflow(start, on_tensorflow):
 @pytest.mark.timeout(240)
 def test_windows_that_devices_cannot_share_keep_their_labels(tmp_path):
     found = run("jax", "-m", "tests.training.array_classify", tmp_path)
-    for name in ("frozen", "unfrozen"):
-        one, two = found[f"{name} 1"], found[f"{name} 2"]
-        for row, expected in zip(two, one, strict=True):
-            assert row == pytest.approx(expected, rel=1e-4), name
+    # The frozen encoder runs over nine windows, and so does the scorer.
+    for row, expected in zip(found["run on 2"], found["run on 1"], strict=True):
+        assert row == pytest.approx(expected, rel=1e-4)
     assert np.allclose(found["of two"], found["of all"], rtol=1e-5, atol=1e-6)
 
 
