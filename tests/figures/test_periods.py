@@ -44,6 +44,7 @@ def test_light_curve_that_does_not_vary_has_no_period():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_periods_of_a_simulated_survey_are_found():
     classes = {"RRab": 4, "RRc": 4, "Cep_0": 4, "LPV": 4}
     stars = iterate_stars(classes=classes, seed=3)
