@@ -57,7 +57,8 @@ def pretrain(
         Preset to start from, in place of `config`.
     options : PretrainOptions, str or pathlib.Path, optional
         Options of the training, or a TOML file with some; its table ``[encoder]`` is
-        taken for `config` where that is not given.
+        taken for `config` where that is not given, and changes the architecture where
+        that is a name.
     resume : bool
         Go on with the run in the folder, from its last checkpoint. What is not given is
         taken from it; more `epochs` may be given.
@@ -92,6 +93,8 @@ def pretrain(
     folder = RunFolder.open(out, "pretrain", resume=resume)
     chosen, table = resolve_options(PretrainOptions, folder, options, overrides)
     workers = join_workers(chosen.strategy, chosen.devices)
+    if isinstance(config, str) and table is not None:
+        config = {**table, "name": config}
     start = _starting_model(folder, table if config is None else config, preset)
     return reconstruction_run(
         "pretrain",

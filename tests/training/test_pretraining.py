@@ -331,7 +331,8 @@ def test_run_may_start_from_a_preset(run, survey, tmp_path):
     assert EncoderConfig.from_dict(stored["model"]["encoder"]) == CONFIG
 
 
-def test_encoder_is_named_or_told_in_a_file(survey, tmp_path):
+@pytest.mark.parametrize("name", [None, "astromer2"])
+def test_encoder_is_named_and_told_in_a_file(survey, tmp_path, name):
     path = tmp_path / "run.toml"
     path.write_text(
         """
@@ -346,10 +347,11 @@ def test_encoder_is_named_or_told_in_a_file(survey, tmp_path):
         window_size = 8
         """
     )
-    pretrain(survey, tmp_path / "run", options=path)
+    # A name wins over that of the file, and nothing else is lost.
+    pretrain(survey, tmp_path / "run", options=path, config=name)
     stored = RunFolder(tmp_path / "run").read_config()
     expected = EncoderConfig.from_name(
-        "astromer1", num_layers=1, hidden_dim=8, head_dim=4, window_size=8
+        name or "astromer1", num_layers=1, hidden_dim=8, head_dim=4, window_size=8
     )
     assert EncoderConfig.from_dict(stored["model"]["encoder"]) == expected
 
