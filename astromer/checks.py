@@ -20,6 +20,7 @@ __all__ = [
     "check_positive",
     "is_integer",
     "is_number",
+    "numpy_seed",
     "require",
     "unwrap_scalars",
 ]
@@ -48,6 +49,27 @@ def check_integer(**numbers: object) -> None:
     """Raise ConfigError unless every number is an integer."""
     for name, value in numbers.items():
         require(is_integer(value), f"`{name}` must be an integer", **{name: value})
+
+
+def numpy_seed(seed: int) -> int:
+    """Return a seed as numpy takes it, not negative; raise ConfigError if it is none.
+
+    Parameters
+    ----------
+    seed : int
+
+    Returns
+    -------
+    seed : int
+        The same unless it is negative.
+
+    Raises
+    ------
+    ConfigError
+        If it is no whole number.
+    """
+    check_integer(seed=seed)
+    return int(seed) % 2**64
 
 
 def check_positive(**sizes: object) -> None:

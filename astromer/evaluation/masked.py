@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from astromer.checks import check_integer
+from astromer.checks import numpy_seed
 from astromer.errors import ConfigError, unknown_name
 from astromer.evaluation.cache import hash_of
 from astromer.lightcurve import LightCurve
@@ -285,8 +285,7 @@ def hide(
     if hiding not in get_args(Hiding):
         raise ConfigError(unknown_name("hiding", hiding, get_args(Hiding)))
     _check_fraction(hidden_fraction)
-    check_integer(seed=seed)
-    rng = np.random.default_rng(seed % 2**64)
+    rng = np.random.default_rng(numpy_seed(seed))
     hidden = np.zeros_like(windows.valid)
     for row, valid in enumerate(windows.valid):
         size = int(valid.sum())

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
+from astromer.checks import numpy_seed
 from astromer.errors import ConfigError, unknown_name
 from astromer.figures.style import (
     COLUMN_WIDTH_IN,
@@ -274,7 +275,9 @@ def _draw_points(
     if unknown.any():
         ax.scatter(x[unknown], y[unknown], s=size / 3, c=MUTED, linewidths=0, zorder=1)
     styles = class_style(_known(class_names))
-    order = np.random.default_rng(seed % 2**64).permutation(np.flatnonzero(~unknown))
+    order = np.random.default_rng(numpy_seed(seed)).permutation(
+        np.flatnonzero(~unknown)
+    )
     # A scatter call has one marker, so the order is kept by batches.
     for place, batch in enumerate(np.array_split(order, _BATCHES)):
         for name in _known(names[batch]):

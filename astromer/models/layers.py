@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from astromer.checks import check_integer
+from astromer.checks import numpy_seed
 from astromer.models.config import (
     AttentionMask,
     BlockNorm,
@@ -32,7 +32,6 @@ __all__ = [
     "SinusoidalEncoding",
     "TimeRotation",
     "VisibleMagnitude",
-    "numpy_seed",
     "spawn_seeds",
     "weights_follow",
 ]
@@ -640,27 +639,6 @@ def spawn_seeds(seed: int | None, count: int) -> list[int | None]:
         return [None] * count
     sequence = np.random.SeedSequence(numpy_seed(seed))
     return [int(s) for s in sequence.generate_state(count) >> 1]
-
-
-def numpy_seed(seed: int) -> int:
-    """Return a seed as numpy takes it, not negative; raise ConfigError if it is none.
-
-    Parameters
-    ----------
-    seed : int
-
-    Returns
-    -------
-    seed : int
-        The same unless it is negative.
-
-    Raises
-    ------
-    ConfigError
-        If it is no whole number.
-    """
-    check_integer(seed=seed)
-    return int(seed) % 2**64
 
 
 def _turn(x: Any, rotation: Any) -> Any:

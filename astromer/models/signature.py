@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from astromer.models.layers import numpy_seed
+from astromer.checks import numpy_seed
 
 __all__ = ["Beside", "Signature"]
 

@@ -15,7 +15,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from astromer.checks import check_integer
+from astromer.checks import numpy_seed
 from astromer.errors import ConfigError
 from astromer.lightcurve import LightCurve
 from astromer.models import Encoder
@@ -80,8 +80,7 @@ def draw_views(
     """
     if views < 2:
         raise ConfigError(f"`views` must be 2 or more. Received: views={views}.")
-    check_integer(seed=seed)
-    rng = np.random.default_rng(seed % 2**64)
+    rng = np.random.default_rng(numpy_seed(seed))
     curves = [curve for curve in light_curves if len(curve) >= MIN_OBSERVATIONS]
     if len(curves) < 2:
         raise ConfigError(
@@ -139,7 +138,7 @@ def fit_signature(
             "Classes are to be learned, but none is known. Received: "
             f"class_weight={options.class_weight} without a class name. Use 0."
         )
-    rng = np.random.default_rng(options.seed % 2**64)
+    rng = np.random.default_rng(numpy_seed(options.seed))
     signature = Signature(
         goal.dim,
         goal.units,
