@@ -1,30 +1,15 @@
 """Losses of Keras on two replicas: what Keras makes of the parts is not the whole."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.scripts import results_of
 
 
 @pytest.fixture(scope="module")
 def results():
     """What `plain_losses.py` prints, by loss and number of replicas."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.models.plain_losses"],
-        cwd=ROOT,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4_000:]
-    return json.loads(done.stdout)
+    return results_of("tests.models.plain_losses")
 
 
 @pytest.mark.slow

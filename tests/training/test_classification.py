@@ -1,8 +1,4 @@
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -19,8 +15,7 @@ from astromer.training import (
     check_takes_logits,
     classification_metrics,
 )
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.scripts import results_of
 
 NUM_CLASSES = 4
 BATCHES = [slice(0, 10), slice(10, 11), slice(11, 50)]
@@ -205,16 +200,7 @@ def test_metrics_return_from_their_configs():
 @pytest.fixture(scope="module")
 def replicas():
     """What `classification_replicas.py` prints, by number of replicas."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.training.classification_replicas"],
-        cwd=ROOT,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4_000:]
-    return json.loads(done.stdout)
+    return results_of("tests.training.classification_replicas")
 
 
 @pytest.mark.slow

@@ -1,11 +1,7 @@
 import dataclasses
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import matplotlib.image
 import numpy as np
@@ -32,6 +28,7 @@ from astromer.training.checkpoints import read_checkpoint
 from astromer.training.run_folder import RunFolder
 from tests.models.windows import tiny_config
 from tests.pipeline.plain import write_records
+from tests.scripts import results_of
 from tests.training.conftest import WINDOW, make_curves
 
 pytestmark = [
@@ -40,7 +37,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*run_functions_eagerly.*:UserWarning"),
 ]
 
-ROOT = Path(__file__).resolve().parents[2]
 QUICK = {
     "batch_size": 8,
     "learning_rate": 1e-2,
@@ -543,16 +539,7 @@ def test_loss_that_is_no_number_names_the_objects(preset, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_two_devices_train_as_one():
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.training.classifier_replicas"],
-        cwd=ROOT,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4_000:]
-    one, two, *frozen = json.loads(done.stdout.splitlines()[-1])
+    one, two, *frozen = results_of("tests.training.classifier_replicas")
     for a, b in ((one, two), frozen):
         assert b["weights"] == pytest.approx(a["weights"], rel=1e-5, abs=1e-6)
         assert b["scores"]["test"] == pytest.approx(a["scores"]["test"], rel=1e-5)

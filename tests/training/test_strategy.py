@@ -1,32 +1,16 @@
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import keras
 import pytest
 
 from astromer.errors import ConfigError
 from astromer.training import make_strategy
 from astromer.training.strategy import count_gpus, num_replicas, sum_over_replicas
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.scripts import results_of
 
 
 @pytest.fixture(scope="module")
 def results():
     """What `replicas.py` prints, by number of replicas and case."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.training.replicas"],
-        cwd=ROOT,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4_000:]
-    return json.loads(done.stdout)
+    return results_of("tests.training.replicas")
 
 
 CASES = ["SGD released", "Adam paper", "clipped released"]
