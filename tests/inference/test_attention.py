@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from astromer.errors import ConfigError
+from astromer.errors import ConfigError, SurveyError
 from astromer.inference import attention, attention_weights, embed
 from astromer.lightcurve import LightCurve
 from astromer.models import (
@@ -159,6 +159,19 @@ def test_normalization_of_the_model_is_used(curve_model, model, curves):
         attention(curve_model, several), attention(model, several), strict=True
     ):
         assert np.abs(one.weight - other.weight).max() > 1e-4
+
+
+def test_unreadable_files_are_left_out_where_that_is_allowed(model, curves, tmp_path):
+    curve = curves[0]
+    rows = zip(curve.time, curve.mag, curve.mag_err, strict=True)
+    lines = [f"star,{t!r},{m!r},{e!r}" for t, m, e in ((*map(float, r),) for r in rows)]
+    text = "\n".join(["object_id,time,mag,mag_err", *lines])
+    (tmp_path / "good.csv").write_text(text)
+    (tmp_path / "bad.csv").write_text("object_id,time\nstar,1\n")
+    with pytest.raises(SurveyError, match=r"bad\.csv"):
+        attention(model, tmp_path, survey="table")
+    (found,) = attention(model, tmp_path, survey="table", max_unreadable=0.5)
+    assert len(found.light_curve) == len(curve)
 
 
 def test_attention_leaves_the_model_as_it_was(own_model, curves):
